@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Builds Basin and runs its tests.
+#
+#   tests/run.sh [--all] [--no-install] [--jobs N]
+#
+#   --all         also lint, ASan + UBSan over everything, TSan over core/,
+#                 clang's thread safety analysis, and a short run of each fuzz
+#                 target after its corpus; what CI runs (about 40 minutes on
+#                 2 cores, against 10)
+#   --no-install  do not install missing Debian packages: list them and stop
+#   --jobs N      parallel compilations and tests (default: one per core)
+#
+# Build folders: build/ (Release), build-asan/, build-tsan/, build-fuzz/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all=false install=true jobs=$(nproc)
+while (($#)); do
+  case "$1" in
+    --all) all=true ;;
+    --no-install) install=false ;;
+    --jobs)
+      jobs="${2:?--jobs needs a number}"
+      shift
+      ;;
+    -h | --help)
+      sed -n '2,14s/^# \{0,1\}//p' "$0"
+      exit 0
+      ;;
+    *)
+      echo "tests/run.sh: unknown argument '$1'; see --help" >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+
+groups=(build test)
+$all && groups+=(lint)
+if $install; then
+  deploy/packages.sh install "${groups[@]}"
+elif missing="$(deploy/packages.sh missing "${groups[@]}")" && [[ $missing ]]; then
+  echo "tests/run.sh: missing Debian packages:" $missing >&2
+  exit 1
+fi
+
+say() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
+
+# configure_and_build FOLDER [cmake arguments]
+configure_and_build() {
+  local folder="$1"
+  shift
+  cmake -S . -B "$folder" -G Ninja "$@" >"$folder.log" 2>&1 ||
+    { cat "$folder.log" >&2; return 1; }
+  rm -f "$folder.log"
+  cmake --build "$folder" -j "$jobs" -- --quiet
+}
+
+run_ctest() { ctest --test-dir "$1" -j "$jobs" --output-on-failure "${@:2}"; }
+
+if $all; then
+  say "ThreadSanitizer over core/"
+  configure_and_build build-tsan -C deploy/cmake/presets/tsan.cmake
+  run_ctest build-tsan -L core
+  say "AddressSanitizer and UndefinedBehaviorSanitizer"
+  configure_and_build build-asan -C deploy/cmake/presets/asan.cmake
+  run_ctest build-asan -LE lint
+  say "clang: thread safety analysis and fuzz targets"
+  configure_and_build build-fuzz -C deploy/cmake/presets/fuzz.cmake
+  for target in build-fuzz/fuzz/*_fuzz; do
+    corpus="tests/fuzz/corpus/$(basename "$target" _fuzz)"
+    scratch="$(mktemp -d)"
+    "$target" -max_total_time=30 -rss_limit_mb=2048 -verbosity=0 \
+      -print_final_stats=1 "$scratch" "$corpus"
+    rm -r "$scratch"
+  done
+fi
+
+say "Release"
+configure_and_build build -DCMAKE_BUILD_TYPE=Release
+if $all; then
+  run_ctest build
+else
+  run_ctest build -LE lint
+fi
