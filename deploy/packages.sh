@@ -5,13 +5,14 @@
 #   deploy/packages.sh missing GROUP...   print those that are not installed
 #   deploy/packages.sh install GROUP...   install those (needs root or sudo)
 #
-# Groups: build, test, lint, train.
+# Groups: build, quickstart, test, lint, train.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
   protobuf-compiler protobuf-compiler-grpc libabsl-dev libeigen3-dev
   libdnnl-dev libonnx-dev prometheus-cpp-dev libcli11-dev libpng-dev
   zlib1g-dev libgtest-dev libgmock-dev)
+quickstart=(python3 python3-numpy python3-matplotlib)
 test=(libbenchmark-dev python3 python3-numpy python3-grpcio python3-grpc-tools
   python3-protobuf curl)
 lint=(clang clang-format clang-tidy libclang-rt-14-dev universal-ctags)
@@ -22,12 +23,12 @@ packages() {
   local group
   for group in "$@"; do
     case "$group" in
-      build | test | lint | train)
+      build | quickstart | test | lint | train)
         local -n list="$group"
         printf '%s\n' "${list[@]}"
         ;;
       *)
-        echo "deploy/packages.sh: no group '$group': build, test, lint, train" >&2
+        echo "deploy/packages.sh: no group '$group': build, quickstart, test, lint, train" >&2
         exit 2
         ;;
     esac

@@ -1,0 +1,60 @@
+#ifndef BASIN_CLIENT_CLI_COMMAND_H_
+#define BASIN_CLIENT_CLI_COMMAND_H_
+
+// What the subcommands of `basin` share. Each command adds itself to the
+// parser and, when it was chosen, runs and returns a status; main() turns
+// that into one line on stderr and an exit code.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "client/array.h"
+#include "client/client.h"
+
+namespace basin::client {
+
+struct Session {
+  std::string address = "127.0.0.1:8001";  // --server
+  double timeout_seconds = 0;              // --timeout; 0 = none
+
+  CallOptions call_options() const;
+  std::unique_ptr<Client> Connect() const;
+  // Cancelled by Ctrl-C.
+  Cancellation cancellation;
+};
+
+// What main() runs after parsing; the chosen command sets it.
+using Action = std::function<absl::Status()>;
+
+void AddModelCommands(CLI::App& app, Session& session, Action& action);
+void AddStatusCommand(CLI::App& app, Session& session, Action& action);
+void AddSampleCommand(CLI::App& app, Session& session, Action& action);
+void AddScoreCommand(CLI::App& app, Session& session, Action& action);
+void AddReplayCommand(CLI::App& app, Session& session, Action& action);
+void AddBenchCommand(CLI::App& app, Session& session, Action& action);
+
+// "NAME" or "NAME:VERSION".
+absl::StatusOr<v1::ModelRef> ParseModel(const std::string& text);
+
+// Reads inputs for a model: a .npy file, a .png file, or a folder of such
+// files in the order of their names. A PNG or an array of one state's shape
+// is one row. InvalidArgument says what is wrong with which file.
+absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
+                                      const v1::Model& model);
+
+// "mala step_size=0.1".
+std::string DescribeTransition(const v1::Transition& transition);
+
+// "12.3k", "4.56M".
+std::string HumanNumber(double value);
+// "1.2 KiB", "3.4 MiB".
+std::string HumanBytes(double bytes);
+
+}  // namespace basin::client
+
+#endif  // BASIN_CLIENT_CLI_COMMAND_H_

@@ -1,0 +1,90 @@
+// basin: the command line of a Basin server.
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <thread>
+
+#include <absl/status/status.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+
+#include "client/cli/command.h"
+
+namespace {
+
+using basin::client::Action;
+using basin::client::Session;
+
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+// Waits for Ctrl-C in a thread of its own and cancels the running call; a
+// second Ctrl-C ends the program.
+void CancelOnInterrupt(basin::client::Cancellation cancellation) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals, cancellation]() mutable {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    cancellation.Cancel();
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    sigwait(&signals, &signal);
+    std::_Exit(128 + signal);
+  }).detach();
+}
+
+// One line that says what to do.
+std::string Describe(const absl::Status& status, const Session& session) {
+  std::string text(status.message());
+  // gRPC's own words for a server that is not there.
+  if (absl::IsUnavailable(status) &&
+      (absl::StrContains(text, "failed to connect") ||
+       absl::StrContains(text, "connect"))) {
+    text = absl::StrCat("no server at ", session.address, " (", text,
+                        "); start basin_server, or name another with --server "
+                        "HOST:PORT");
+  }
+  if (absl::IsCancelled(status)) text = "cancelled";
+  if (text.empty()) text = absl::StatusCodeToString(status.code());
+  return absl::StrReplaceAll(text, {{"\n", "; "}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Samples from and scores with the energy-based models of a Basin "
+      "server."};
+  app.require_subcommand(1);
+  app.fallthrough();
+  Session session;
+  app.add_option("--server", session.address, "the server, HOST:PORT")
+      ->envname("BASIN_SERVER")
+      ->capture_default_str();
+  app.add_option("--timeout", session.timeout_seconds,
+                 "seconds after which a call is given up; 0 = never")
+      ->capture_default_str();
+  Action action;
+  basin::client::AddModelCommands(app, session, action);
+  basin::client::AddSampleCommand(app, session, action);
+  basin::client::AddScoreCommand(app, session, action);
+  basin::client::AddReplayCommand(app, session, action);
+  basin::client::AddStatusCommand(app, session, action);
+  basin::client::AddBenchCommand(app, session, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kWrongUsage;
+  }
+  CancelOnInterrupt(session.cancellation);
+  const absl::Status status = action();
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "basin: %s\n", Describe(status, session).c_str());
+  return kFailed;
+}

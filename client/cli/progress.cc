@@ -1,0 +1,64 @@
+#include "client/cli/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/time/clock.h>
+
+#include "client/cli/command.h"
+
+namespace basin::client {
+namespace {
+
+constexpr int kBarWidth = 30;
+constexpr absl::Duration kLineInterval = absl::Seconds(5);
+
+std::string Bar(double share) {
+  const int full = static_cast<int>(share * kBarWidth);
+  return absl::StrCat("[", std::string(full, '#'),
+                      std::string(kBarWidth - full, '.'), "]");
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::string unit)
+    : unit_(std::move(unit)),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(absl::Now()),
+      last_(start_) {}
+
+ProgressBar::~ProgressBar() {
+  if (drawn_) std::fputs("\r\x1b[K", stderr);
+}
+
+void ProgressBar::Update(int64_t done, int64_t total, const std::string& note) {
+  const absl::Time now = absl::Now();
+  if (!terminal_ && now - last_ < kLineInterval) return;
+  last_ = now;
+  const double share =
+      total > 0 ? std::clamp(static_cast<double>(done) / total, 0.0, 1.0) : 0;
+  const double seconds = absl::ToDoubleSeconds(now - start_);
+  const std::string rate =
+      seconds > 0 ? absl::StrCat(HumanNumber(done / seconds), " ", unit_, "/s")
+                  : "";
+  if (terminal_) {
+    absl::FPrintF(stderr, "\r\x1b[K%s %3.0f%%  %s  %s", Bar(share), 100 * share,
+                  rate, note);
+    std::fflush(stderr);
+    drawn_ = true;
+  } else {
+    absl::FPrintF(stderr, "%3.0f%%  %s  %s\n", 100 * share, rate, note);
+  }
+}
+
+void ProgressBar::Finish() {
+  if (drawn_) std::fputs("\r\x1b[K", stderr);
+  drawn_ = false;
+}
+
+}  // namespace basin::client
