@@ -1,0 +1,348 @@
+#include "core/onnx/host_tensor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include "core/base/status_macros.h"
+#include "core/onnx/tensor_reader.h"
+
+namespace basin::internal {
+namespace {
+
+absl::StatusOr<Tensor> Allocate(DType dtype, const Shape& shape,
+                                int64_t& bytes_left) {
+  BASIN_RETURN_IF_ERROR(
+      TakeFromBudget(dtype, shape.num_elements(), bytes_left));
+  return Tensor(dtype, shape);
+}
+
+// Distance between neighbours along each axis, in elements.
+IntList RowMajorStrides(const Shape& shape) {
+  IntList strides(shape.rank(), 1);
+  for (int axis = shape.rank() - 2; axis >= 0; --axis) {
+    strides[axis] = strides[axis + 1] * shape.dim(axis + 1);
+  }
+  return strides;
+}
+
+// Counts through the elements of `shape` in row-major order; `offset` follows,
+// by `strides`.
+class StridedWalk {
+ public:
+  StridedWalk(const Shape& shape, IntList strides, int64_t offset)
+      : dims_(shape.dims()),
+        strides_(std::move(strides)),
+        index_(dims_.size(), 0),
+        offset_(offset) {}
+
+  int64_t offset() const { return offset_; }
+
+  void Next() {
+    for (size_t axis = dims_.size(); axis-- > 0;) {
+      offset_ += strides_[axis];
+      if (++index_[axis] < dims_[axis]) return;
+      offset_ -= strides_[axis] * dims_[axis];
+      index_[axis] = 0;
+    }
+  }
+
+ private:
+  const Shape::Dims dims_;
+  const IntList strides_;
+  IntList index_;
+  int64_t offset_;
+};
+
+// The elements that a walk over `shape` meets, as a tensor of its own.
+absl::StatusOr<Tensor> Gathered(const Tensor& x, const Shape& shape,
+                                IntList strides, int64_t offset,
+                                int64_t& bytes_left) {
+  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(x.dtype(), shape, bytes_left));
+  const auto size = ByteSize(x.dtype());
+  StridedWalk walk(shape, std::move(strides), offset);
+  for (int64_t i = 0; i < shape.num_elements(); ++i, walk.Next()) {
+    std::memcpy(result.mutable_bytes() + i * size,
+                x.bytes() + walk.offset() * size, size);
+  }
+  return result;
+}
+
+// Strides that read a tensor of shape `from` as if it had the shape `to`.
+// REQUIRES: it broadcasts to `to`.
+IntList BroadcastStrides(const Shape& from, const Shape& to) {
+  const IntList own = RowMajorStrides(from);
+  IntList strides(to.rank(), 0);
+  const int lead = to.rank() - from.rank();
+  for (int axis = 0; axis < from.rank(); ++axis) {
+    if (from.dim(axis) != 1) strides[lead + axis] = own[axis];
+  }
+  return strides;
+}
+
+// Formulas of core/graph/scalar_program.h, in double.
+double Evaluate(ScalarOp op, const double (&v)[3]) {
+  const double x = v[0];
+  switch (op) {
+    case ScalarOp::kNeg:
+      return -x;
+    case ScalarOp::kAbs:
+      return std::abs(x);
+    case ScalarOp::kSign:
+      return x > 0 ? 1 : x < 0 ? -1 : x;
+    case ScalarOp::kExp:
+      return std::exp(x);
+    case ScalarOp::kLog:
+      return std::log(x);
+    case ScalarOp::kSqrt:
+      return std::sqrt(x);
+    case ScalarOp::kReciprocal:
+      return 1 / x;
+    case ScalarOp::kSin:
+      return std::sin(x);
+    case ScalarOp::kCos:
+      return std::cos(x);
+    case ScalarOp::kTanh:
+      return std::tanh(x);
+    case ScalarOp::kErf:
+      return std::erf(x);
+    case ScalarOp::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case ScalarOp::kSoftplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    case ScalarOp::kFloor:
+      return std::floor(x);
+    case ScalarOp::kAdd:
+      return x + v[1];
+    case ScalarOp::kSub:
+      return x - v[1];
+    case ScalarOp::kMul:
+      return x * v[1];
+    case ScalarOp::kDiv:
+      return x / v[1];
+    case ScalarOp::kPow:
+      return std::pow(x, v[1]);
+    case ScalarOp::kMax:
+      return std::max(x, v[1]);
+    case ScalarOp::kMin:
+      return std::min(x, v[1]);
+    case ScalarOp::kLess:
+      return x < v[1] ? 1 : 0;
+    case ScalarOp::kLessEqual:
+      return x <= v[1] ? 1 : 0;
+    case ScalarOp::kEqual:
+      return x == v[1] ? 1 : 0;
+    case ScalarOp::kSelect:
+      return x != 0 ? v[1] : v[2];
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+// False on overflow, division by zero, and operations without integer form.
+bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  switch (op) {
+    case ScalarOp::kNeg:
+      return !__builtin_sub_overflow(int64_t{0}, a, &result);
+    case ScalarOp::kAbs:
+      result = a;
+      return a >= 0 || !__builtin_sub_overflow(int64_t{0}, a, &result);
+    case ScalarOp::kAdd:
+      return !__builtin_add_overflow(a, b, &result);
+    case ScalarOp::kSub:
+      return !__builtin_sub_overflow(a, b, &result);
+    case ScalarOp::kMul:
+      return !__builtin_mul_overflow(a, b, &result);
+    case ScalarOp::kDiv:
+      if (b == 0 || (a == kMin && b == -1)) return false;
+      result = a / b;
+      return true;
+    case ScalarOp::kMax:
+      result = std::max(a, b);
+      return true;
+    case ScalarOp::kMin:
+      result = std::min(a, b);
+      return true;
+    default:
+      return false;
+  }
+}
+
+float RoundToFloat(double value) {
+  constexpr double kMax = std::numeric_limits<float>::max();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (value > kMax) return kInfinity;
+  return value < -kMax ? -kInfinity : static_cast<float>(value);
+}
+
+absl::Status CheckOneType(absl::Span<const Tensor> operands) {
+  for (const Tensor& operand : operands) {
+    if (operand.dtype() != operands[0].dtype()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "operands differ in type: ", std::string(Name(operands[0].dtype())),
+          " and ", std::string(Name(operand.dtype()))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
+  const Shape& longer = a.rank() >= b.rank() ? a : b;
+  const Shape& shorter = a.rank() >= b.rank() ? b : a;
+  const int lead = longer.rank() - shorter.rank();
+  Shape::Dims dims = longer.dims();
+  for (int axis = 0; axis < shorter.rank(); ++axis) {
+    int64_t& dim = dims[lead + axis];
+    const int64_t other = shorter.dim(axis);
+    if (dim == 1) {
+      dim = other;
+    } else if (other != 1 && other != dim) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shapes ", a.ToString(), " and ", b.ToString(),
+                       " cannot be broadcast to one another"));
+    }
+  }
+  return Shape::Create(dims);
+}
+
+absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
+                                       absl::Span<const Tensor> operands,
+                                       int64_t& bytes_left) {
+  BASIN_CHECK(operands.size() == static_cast<size_t>(Arity(op)));
+  BASIN_RETURN_IF_ERROR(CheckOneType(operands));
+  Shape shape = operands[0].shape();
+  for (const Tensor& operand : operands) {
+    BASIN_ASSIGN_OR_RETURN(shape, BroadcastShapes(shape, operand.shape()));
+  }
+  BASIN_ASSIGN_OR_RETURN(Tensor result,
+                         Allocate(operands[0].dtype(), shape, bytes_left));
+  std::vector<StridedWalk> walks;
+  for (const Tensor& operand : operands) {
+    walks.emplace_back(shape, BroadcastStrides(operand.shape(), shape), 0);
+  }
+  const bool integers = result.dtype() == DType::kInt64;
+  for (int64_t i = 0; i < shape.num_elements(); ++i) {
+    double floats[3] = {};
+    int64_t ints[3] = {};
+    for (size_t k = 0; k < operands.size(); ++k) {
+      const int64_t at = walks[k].offset();
+      if (integers) {
+        ints[k] = operands[k].data<int64_t>()[at];
+      } else {
+        floats[k] = operands[k].data<float>()[at];
+      }
+      walks[k].Next();
+    }
+    if (!integers) {
+      result.mutable_data<float>()[i] = RoundToFloat(Evaluate(op, floats));
+    } else if (!EvaluateInt(op, ints[0], ints[1],
+                            result.mutable_data<int64_t>()[i])) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "integer ", std::string(Name(op)), " overflows, divides by zero, or ",
+          "is not supported for integers"));
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<Tensor> HostTranspose(const Tensor& x,
+                                     const IntList& permutation,
+                                     int64_t& bytes_left) {
+  const IntList from = RowMajorStrides(x.shape());
+  IntList strides;
+  Shape::Dims dims;
+  for (const int64_t axis : permutation) {
+    strides.push_back(from[axis]);
+    dims.push_back(x.shape().dims()[axis]);
+  }
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
+  return Gathered(x, shape, std::move(strides), 0, bytes_left);
+}
+
+absl::StatusOr<Tensor> HostSlice(const Tensor& x, const SliceAttrs& attributes,
+                                 int64_t& bytes_left) {
+  IntList strides = RowMajorStrides(x.shape());
+  int64_t offset = 0;
+  Shape::Dims dims;
+  for (int axis = 0; axis < x.shape().rank(); ++axis) {
+    const int64_t length = attributes.limits[axis] - attributes.starts[axis];
+    const int64_t step = attributes.strides[axis];
+    dims.push_back(length / step + (length % step != 0 ? 1 : 0));
+    offset += attributes.starts[axis] * strides[axis];
+    strides[axis] *= step;
+  }
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
+  return Gathered(x, shape, std::move(strides), offset, bytes_left);
+}
+
+absl::StatusOr<Tensor> HostGather(const Tensor& x,
+                                  absl::Span<const int64_t> indices, int axis,
+                                  int64_t& bytes_left) {
+  Shape::Dims dims = x.shape().dims();
+  const int64_t from = dims[axis];
+  const auto to = static_cast<int64_t>(indices.size());
+  dims[axis] = to;
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
+  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(x.dtype(), shape, bytes_left));
+  if (result.num_elements() == 0) return result;
+  int64_t inner = static_cast<int64_t>(ByteSize(x.dtype()));
+  for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape.dim(i);
+  int64_t outer = 1;
+  for (int i = 0; i < axis; ++i) outer *= shape.dim(i);
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t k = 0; k < to; ++k) {
+      std::memcpy(result.mutable_bytes() + (o * to + k) * inner,
+                  x.bytes() + (o * from + indices[k]) * inner,
+                  static_cast<size_t>(inner));
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<Tensor> HostConcat(absl::Span<const Tensor> xs, int axis,
+                                  const Shape& shape, int64_t& bytes_left) {
+  BASIN_ASSIGN_OR_RETURN(Tensor result,
+                         Allocate(xs[0].dtype(), shape, bytes_left));
+  int64_t outer = 1;
+  for (int i = 0; i < axis; ++i) outer *= shape.dim(i);
+  std::byte* out = result.mutable_bytes();
+  for (int64_t o = 0; o < outer; ++o) {
+    for (const Tensor& x : xs) {
+      const size_t piece = x.byte_size() / static_cast<size_t>(outer);
+      std::memcpy(out, x.bytes() + o * piece, piece);
+      out += piece;
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<Tensor> HostCast(const Tensor& x, DType dtype,
+                                int64_t& bytes_left) {
+  if (x.dtype() == dtype) return x;
+  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(dtype, x.shape(), bytes_left));
+  if (dtype == DType::kFloat32) {
+    std::transform(x.data<int64_t>().begin(), x.data<int64_t>().end(),
+                   result.mutable_data<float>().begin(),
+                   [](int64_t v) { return static_cast<float>(v); });
+    return result;
+  }
+  constexpr float kLimit = 9223372036854775808.0f;  // 2^63
+  absl::Span<int64_t> out = result.mutable_data<int64_t>();
+  for (size_t i = 0; i < out.size(); ++i) {
+    const float value = x.data<float>()[i];
+    if (!(value >= -kLimit && value < kLimit)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot cast ", value, " to an integer"));
+    }
+    out[i] = static_cast<int64_t>(value);
+  }
+  return result;
+}
+
+}  // namespace basin::internal

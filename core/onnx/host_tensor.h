@@ -1,0 +1,58 @@
+#ifndef BASIN_CORE_ONNX_HOST_TENSOR_H_
+#define BASIN_CORE_ONNX_HOST_TENSOR_H_
+
+// Computation on constants at import: what shape arithmetic in ONNX files
+// needs. Tensors are float32 or int64, as tensor_reader.h makes them. Every
+// result takes its memory from `bytes_left`, the budget for constants, before
+// it is allocated. Pure functions.
+
+#include <cstdint>
+
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
+
+#include "core/graph/graph.h"
+#include "core/graph/scalar_program.h"
+#include "core/tensor/tensor.h"
+
+namespace basin::internal {
+
+// NumPy's broadcasting rule. InvalidArgument if the shapes do not fit.
+absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b);
+
+// One scalar operation for each element, after broadcasting. Operands are of
+// one type; integers know neg, abs, add, sub, mul, div, max and min, and
+// overflow is InvalidArgument.
+absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
+                                       absl::Span<const Tensor> operands,
+                                       int64_t& bytes_left);
+
+// Result axis i is axis permutation[i] of `x`.
+// REQUIRES: a permutation of x's axes.
+absl::StatusOr<Tensor> HostTranspose(const Tensor& x,
+                                     const IntList& permutation,
+                                     int64_t& bytes_left);
+
+// REQUIRES: attributes within x's shape, as SliceAttrs states.
+absl::StatusOr<Tensor> HostSlice(const Tensor& x, const SliceAttrs& attributes,
+                                 int64_t& bytes_left);
+
+// [.., n, ..] -> [.., k, ..], along `axis`.
+// REQUIRES: 0 <= axis < rank; 0 <= index < n for all k indices.
+absl::StatusOr<Tensor> HostGather(const Tensor& x,
+                                  absl::Span<const int64_t> indices, int axis,
+                                  int64_t& bytes_left);
+
+// REQUIRES: at least one tensor; all of one type; `shape` is their
+// concatenation along `axis`.
+absl::StatusOr<Tensor> HostConcat(absl::Span<const Tensor> xs, int axis,
+                                  const Shape& shape, int64_t& bytes_left);
+
+// To kFloat32 or kInt64, towards zero. InvalidArgument if an element is not
+// representable.
+absl::StatusOr<Tensor> HostCast(const Tensor& x, DType dtype,
+                                int64_t& bytes_left);
+
+}  // namespace basin::internal
+
+#endif  // BASIN_CORE_ONNX_HOST_TENSOR_H_

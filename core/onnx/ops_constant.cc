@@ -1,0 +1,151 @@
+// Operators that make constants, or pass values through.
+
+#include <absl/status/status.h>
+
+#include "core/base/status_macros.h"
+#include "core/onnx/host_tensor.h"
+#include "core/onnx/operators.h"
+#include "core/onnx/tensor_reader.h"
+
+namespace basin::internal {
+namespace {
+
+template <typename T>
+absl::StatusOr<Value> ListConstant(NodeContext& n, absl::Span<const T> list) {
+  BASIN_ASSIGN_OR_RETURN(const Shape shape,
+                         Shape::Create({static_cast<int64_t>(list.size())}));
+  BASIN_RETURN_IF_ERROR(TakeFromBudget(DTypeOf<T>(), shape.num_elements(),
+                                       n.constant_bytes_left()));
+  return Value(Tensor::Of<T>(shape, list));
+}
+
+absl::StatusOr<Value> LowerConstant(NodeContext& n) {
+  if (const onnx::TensorProto* tensor = n.TensorAttribute("value")) {
+    return ReadTensor(*tensor, n.external_folder(), n.constant_bytes_left());
+  }
+  if (n.HasAttribute("value_float")) return Number(n.Float("value_float", 0));
+  if (n.HasAttribute("value_int")) {
+    return Value(Tensor::Scalar<int64_t>(n.Int("value_int", 0)));
+  }
+  if (n.HasAttribute("value_floats")) {
+    return ListConstant<float>(n, n.Floats("value_floats"));
+  }
+  if (const auto ints = n.Ints("value_ints")) {
+    return ListConstant<int64_t>(n, *ints);
+  }
+  return absl::UnimplementedError(
+      "expected one of the attributes value, value_float, value_floats, "
+      "value_int, value_ints");
+}
+
+absl::StatusOr<Value> LowerConstantOfShape(NodeContext& n) {
+  BASIN_ASSIGN_OR_RETURN(const IntList dims, n.IntsInput(0));
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
+  Tensor fill = Tensor::Scalar(0.0f);
+  if (const onnx::TensorProto* value = n.TensorAttribute("value")) {
+    BASIN_ASSIGN_OR_RETURN(
+        fill, ReadTensor(*value, n.external_folder(), n.constant_bytes_left()));
+  }
+  if (fill.num_elements() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("attribute 'value' has shape ", fill.shape().ToString(),
+                     ", expected one element"));
+  }
+  BASIN_RETURN_IF_ERROR(TakeFromBudget(fill.dtype(), shape.num_elements(),
+                                       n.constant_bytes_left()));
+  Tensor result(fill.dtype(), shape);
+  if (fill.dtype() == DType::kFloat32) {
+    for (float& v : result.mutable_data<float>()) v = fill.data<float>()[0];
+  } else {
+    for (auto& v : result.mutable_data<int64_t>()) {
+      v = fill.data<int64_t>()[0];
+    }
+  }
+  return Value(std::move(result));
+}
+
+absl::StatusOr<Value> LowerShape(NodeContext& n) {
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  const Shape::Dims& dims = n.ShapeOf(x).dims();
+  const auto rank = static_cast<int64_t>(dims.size());
+  const auto clamped = [rank](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+  };
+  const int64_t start = clamped(n.Int("start", 0));
+  const int64_t end = std::max(start, clamped(n.Int("end", rank)));
+  return ListConstant<int64_t>(
+      n, absl::MakeConstSpan(dims).subspan(static_cast<size_t>(start),
+                                           static_cast<size_t>(end - start)));
+}
+
+// Clears or keeps each integer as BOOL does.
+Value Truth(NodeContext& n, const Tensor& x) {
+  auto result =
+      TakeFromBudget(DType::kInt64, x.num_elements(), n.constant_bytes_left());
+  if (!result.ok()) return n.Fail(result);
+  Tensor truth(DType::kInt64, x.shape());
+  absl::Span<int64_t> out = truth.mutable_data<int64_t>();
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = x.dtype() == DType::kFloat32 ? x.data<float>()[i] != 0
+                                          : x.data<int64_t>()[i] != 0;
+  }
+  return truth;
+}
+
+absl::StatusOr<Value> LowerCast(NodeContext& n) {
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  n.Ignore("saturate");  // float 8 types only
+  const auto to = n.Int("to", onnx::TensorProto::UNDEFINED);
+  if (to < 0 || to > onnx::TensorProto::DataType_MAX) {
+    return absl::UnimplementedError(absl::StrCat("cast to type ", to));
+  }
+  BASIN_ASSIGN_OR_RETURN(const DType dtype,
+                         ImportedDType(static_cast<int32_t>(to)));
+  if (x.is_constant() && to == onnx::TensorProto::BOOL) {
+    return Truth(n, x.constant());
+  }
+  if (x.is_constant()) {
+    return HostCast(x.constant(), dtype, n.constant_bytes_left());
+  }
+  if (dtype == DType::kFloat32) return x;
+  return absl::UnimplementedError(
+      absl::StrCat("cast of a value that depends on the model's inputs to ",
+                   OnnxTypeName(static_cast<int32_t>(to)),
+                   "; the graph computes in float32"));
+}
+
+absl::StatusOr<Value> LowerIdentity(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
+  return n.Input(0);
+}
+
+// Inference: nothing is dropped.
+absl::StatusOr<Value> LowerDropout(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 3));
+  n.Ignore("ratio");
+  n.Ignore("seed");
+  if (n.HasInput(2)) {
+    BASIN_ASSIGN_OR_RETURN(const Tensor training, n.ConstantInput(2));
+    if (training.dtype() != DType::kInt64 || training.num_elements() != 1 ||
+        training.data<int64_t>()[0] != 0) {
+      return absl::UnimplementedError(
+          "training_mode must be false: export the model for inference");
+    }
+  }
+  return n.Input(0);
+}
+
+constexpr Operator kOperators[] = {
+    {"Cast", 9, LowerCast},
+    {"Constant", 11, LowerConstant},
+    {"ConstantOfShape", 9, LowerConstantOfShape},
+    {"Dropout", 10, LowerDropout},
+    {"Identity", 1, LowerIdentity},
+    {"Shape", 1, LowerShape},
+};
+
+}  // namespace
+
+absl::Span<const Operator> ConstantOperators() { return kOperators; }
+
+}  // namespace basin::internal
