@@ -1,0 +1,83 @@
+#include "core/sampler/transition.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "core/base/check.h"
+#include "core/sampler/transition_kinds.h"
+
+namespace basin {
+namespace internal {
+namespace {
+
+bool IsInRange(double value) {
+  // False for NaN.
+  return value >= kMinParameter && value <= kMaxParameter;
+}
+
+std::string RangeText() {
+  return absl::StrCat("a number in [", kMinParameter, ", ", kMaxParameter, "]");
+}
+
+}  // namespace
+
+absl::Status CheckPositive(absl::string_view field, double value) {
+  if (IsInRange(value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": expected ", RangeText(), ", got ", value));
+}
+
+absl::Status CheckPositiveOrZero(absl::string_view field, double value,
+                                 absl::string_view meaning) {
+  if (value == 0 || IsInRange(value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      field, ": expected ", RangeText(), " or 0 (", meaning, "), got ", value));
+}
+
+absl::Status CheckInverseTemperature(double value) {
+  return CheckPositive("inverse_temperature", value);
+}
+
+}  // namespace internal
+
+std::string ToString(const DeclaredTarget& target) {
+  switch (target.kind) {
+    case DeclaredTarget::Kind::kExact:
+      return "exact";
+    case DeclaredTarget::Kind::kBiased:
+      return absl::StrCat("biased(", target.order, ")");
+    case DeclaredTarget::Kind::kRecipe:
+      break;
+  }
+  return absl::StrCat("recipe(T=", target.effective_temperature, ")");
+}
+
+absl::Span<const Transition* const> AllTransitions() {
+  static const Transition* const kAll[] = {
+      &internal::UlaTransition(),        &internal::MalaTransition(),
+      &internal::RandomWalkTransition(), &internal::IgebmTransition(),
+      &internal::JemTransition(),
+  };
+  return kAll;
+}
+
+const Transition& GetTransition(TransitionKind kind) {
+  const Transition& transition = *AllTransitions()[static_cast<size_t>(kind)];
+  BASIN_CHECK(transition.kind() == kind);
+  return transition;
+}
+
+absl::StatusOr<const Transition*> FindTransition(std::string_view name) {
+  for (const Transition* transition : AllTransitions()) {
+    if (transition->name() == name) return transition;
+  }
+  const auto add_name = [](std::string* out, const Transition* transition) {
+    out->append(transition->name());
+  };
+  return absl::NotFoundError(
+      absl::StrCat("transition: expected one of ",
+                   absl::StrJoin(AllTransitions(), ", ", add_name), ", got \"",
+                   std::string(name), "\""));
+}
+
+}  // namespace basin

@@ -1,0 +1,130 @@
+// "Same seed, same bytes": what becomes of a chain depends on its seed, index
+// and start alone.
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/sampler/transition.h"
+#include "tests/core/sampler/chain_runner.h"
+
+namespace basin {
+namespace {
+
+using testing::ChainRun;
+using testing::CorrelatedGaussian;
+using testing::FirstChains;
+using testing::NormalStart;
+
+struct Case {
+  TransitionKind kind;
+  int64_t dimension;
+};
+
+class SameBytesTest : public ::testing::TestWithParam<Case> {
+ protected:
+  SameBytesTest() {
+    run_.params = {.kind = GetParam().kind,
+                   .step_size = 0.02,
+                   .noise_std = 0.3,
+                   .gradient_clip = 0.8};
+    // Many coordinates leave a narrow box, and so does every MALA proposal.
+    if (GetParam().kind != TransitionKind::kMala) run_.box = {-0.75, 1};
+    run_.seed = 0xfeedface12345678;
+    run_.steps = 12;
+    run_.start = NormalStart(GetParam().dimension, 0, 0.3F);
+  }
+
+  // The last state of `chain` when `chains` run together.
+  std::vector<float> StateAmong(const std::vector<uint64_t>& chains,
+                                uint64_t chain) {
+    const int64_t d = GetParam().dimension;
+    CorrelatedGaussian energy(d, 0.5);
+    run_.chains = chains;
+    const std::vector<float> states =
+        testing::RunChains(GetTransition(GetParam().kind), energy, run_);
+    const auto at =
+        std::find(chains.begin(), chains.end(), chain) - chains.begin();
+    return {states.begin() + at * d, states.begin() + (at + 1) * d};
+  }
+
+  ChainRun run_;
+};
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const Transition* transition : AllTransitions()) {
+    for (const int64_t dimension : {1, 2, 7, 784}) {
+      cases.push_back({transition->kind(), dimension});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SameBytesTest, ::testing::ValuesIn(Cases()),
+                         [](const auto& info) {
+                           return std::string(
+                                      GetTransition(info.param.kind).name()) +
+                                  "_" + std::to_string(info.param.dimension);
+                         });
+
+void ExpectSameBytes(const std::vector<float>& a, const std::vector<float>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
+}
+
+TEST_P(SameBytesTest, AloneAndInCompany) {
+  const std::vector<float> alone = StateAmong({3}, 3);
+  for (const int companions : {2, 8, 256}) {
+    std::vector<uint64_t> chains = FirstChains(companions);
+    if (companions < 4) chains = {7, 3};
+    for (const int tile_rows : {1, 5, 16, 64, 256}) {
+      run_.tile_rows = tile_rows;
+      ExpectSameBytes(StateAmong(chains, 3), alone);
+    }
+  }
+}
+
+TEST_P(SameBytesTest, Shuffled) {
+  const std::vector<float> alone = StateAmong({3}, 3);
+  std::vector<uint64_t> chains = FirstChains(256);
+  std::mt19937 generator(1);
+  for (int shuffle = 0; shuffle < 3; ++shuffle) {
+    std::shuffle(chains.begin(), chains.end(), generator);
+    ExpectSameBytes(StateAmong(chains, 3), alone);
+  }
+}
+
+TEST_P(SameBytesTest, InLargerArrays) {
+  const std::vector<float> alone = StateAmong({3}, 3);
+  run_.tile_rows = 8;
+  for (const int capacity : {8, 16, 64, 256}) {
+    run_.tile_capacity = capacity;
+    ExpectSameBytes(StateAmong({1, 2, 3, 4, 5}, 3), alone);
+  }
+}
+
+TEST_P(SameBytesTest, WithEveryInstructionSet) {
+  const std::vector<float> detected = StateAmong(FirstChains(40), 3);
+  for (const CpuIsa isa : {CpuIsa::kBaseline, CpuIsa::kV3, CpuIsa::kV4}) {
+    if (isa > DetectedIsa()) continue;
+    run_.isa = isa;
+    ExpectSameBytes(StateAmong(FirstChains(40), 3), detected);
+  }
+}
+
+TEST_P(SameBytesTest, ButOtherSeedsAndChainsDiffer) {
+  run_.start = NormalStart(GetParam().dimension, 0, 0);
+  run_.steps = 40;  // so that no chain rejects all of them
+  const std::vector<float> state = StateAmong({3}, 3);
+  EXPECT_NE(StateAmong({4}, 4), state);
+  run_.seed += uint64_t{1} << 32;
+  EXPECT_NE(StateAmong({3}, 3), state);
+}
+
+}  // namespace
+}  // namespace basin
