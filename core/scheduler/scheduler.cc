@@ -1,0 +1,139 @@
+#include "core/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include "core/base/status_macros.h"
+#include "core/scheduler/run_queue.h"
+#include "core/scheduler/sample_job.h"
+#include "core/scheduler/score_job.h"
+#include "core/scheduler/spec_check.h"
+#include "core/scheduler/worker.h"
+
+namespace basin {
+namespace {
+
+using internal::Admission;
+using internal::Demand;
+using internal::QueueKey;
+using internal::RunQueue;
+using internal::SampleJobImpl;
+using internal::ScoreJobImpl;
+using internal::WorkKind;
+
+std::string Describe(std::string_view reason, const Demand& demand) {
+  if (reason == "rows") return absl::StrCat(demand.rows, " rows");
+  if (reason == "bytes") return absl::StrCat(demand.bytes, " bytes");
+  return absl::StrCat(absl::FormatDuration(demand.work), " of work");
+}
+
+absl::Status Refusal(const Admission& admission, const Demand& need,
+                     const Demand& limits) {
+  const std::string needs =
+      absl::StrCat("the request needs ", Describe(admission.reason, need));
+  const std::string limit =
+      absl::StrCat("the server's limit of max_", std::string(admission.reason),
+                   " = ", Describe(admission.reason, limits));
+  if (admission.verdict == Admission::Verdict::kNever) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(needs, ", more than ", limit));
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      needs, ", and others already fill ", limit, ": retry in about ",
+      absl::ToInt64Seconds(admission.retry_after), " s"));
+}
+
+class SchedulerImpl final : public Scheduler {
+ public:
+  SchedulerImpl(const Backend& backend, const SchedulerOptions& options)
+      : backend_(backend),
+        observer_(options.observer == nullptr ? &ignored_ : options.observer),
+        limits_{options.max_rows, options.max_bytes, options.max_work},
+        run_queue_(std::make_shared<RunQueue>(RunQueue::Options{
+            options.workers, options.quantum, limits_, options.clock})) {
+    for (int i = 0; i < options.workers; ++i) {
+      threads_.emplace_back([this, clock = options.clock] {
+        internal::RunWorker(backend_, *clock, *observer_, *run_queue_);
+      });
+    }
+  }
+
+  ~SchedulerImpl() override {
+    run_queue_->Shutdown();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  absl::StatusOr<std::shared_ptr<SampleJob>> Submit(SampleSpec spec) override {
+    BASIN_ASSIGN_OR_RETURN(const ChainCoefficients coefficients,
+                           internal::CheckSample(spec, backend_));
+    const Demand need = internal::DemandOf(spec);
+    BASIN_RETURN_IF_ERROR(Reserve(need));
+    std::shared_ptr<const EnergyModel> model = spec.model;
+    const QueueKey key = {model.get(), WorkKind::kTransition,
+                          &GetTransition(spec.transition.kind),
+                          spec.options.priority};
+    auto job = std::make_shared<SampleJobImpl>(std::move(spec), coefficients,
+                                               run_queue_);
+    run_queue_->Start(job, std::move(model), key, need);
+    return job;
+  }
+
+  absl::StatusOr<std::shared_ptr<ScoreJob>> Submit(ScoreSpec spec) override {
+    BASIN_RETURN_IF_ERROR(internal::CheckScore(spec, backend_));
+    const Demand need = internal::DemandOf(spec);
+    BASIN_RETURN_IF_ERROR(Reserve(need));
+    std::shared_ptr<const EnergyModel> model = spec.model;
+    const WorkKind kind = spec.want == ScoreSpec::Want::kEnergy
+                              ? WorkKind::kEnergy
+                              : WorkKind::kEnergyAndGradient;
+    const QueueKey key = {model.get(), kind, nullptr, spec.options.priority};
+    auto job = std::make_shared<ScoreJobImpl>(std::move(spec), run_queue_);
+    run_queue_->Start(job, std::move(model), key, need);
+    return job;
+  }
+
+  SchedulerLoad Load() const override { return run_queue_->Load(); }
+
+  void Drain(absl::Duration timeout) override { run_queue_->Drain(timeout); }
+
+ private:
+  absl::Status Reserve(const Demand& need) {
+    const absl::StatusOr<Admission> admission = run_queue_->Reserve(need);
+    if (!admission.ok()) {
+      observer_->OnRejected("draining");
+      return admission.status();
+    }
+    if (admission->verdict == Admission::Verdict::kAdmit) {
+      return absl::OkStatus();
+    }
+    observer_->OnRejected(admission->reason);
+    return Refusal(*admission, need, limits_);
+  }
+
+  const Backend& backend_;
+  SchedulerObserver ignored_;
+  SchedulerObserver* const observer_;
+  const Demand limits_;
+  const std::shared_ptr<RunQueue> run_queue_;  // jobs hold it too
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> Scheduler::Create(const Backend& backend,
+                                             const SchedulerOptions& options) {
+  SchedulerOptions resolved = options;
+  if (resolved.workers <= 0) {
+    resolved.workers =
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  return std::make_unique<SchedulerImpl>(backend, resolved);
+}
+
+}  // namespace basin

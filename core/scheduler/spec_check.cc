@@ -1,0 +1,137 @@
+#include "core/scheduler/spec_check.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/string_view.h>
+#include <absl/types/span.h>
+
+#include "core/base/status_macros.h"
+#include "core/scheduler/sample_job.h"
+#include "core/scheduler/score_job.h"
+
+namespace basin::internal {
+namespace {
+
+// More than a fast machine does in a month.
+constexpr int64_t kMaxChainSteps = 1'000'000'000'000;
+
+absl::Status Invalid(absl::string_view field, absl::string_view expected,
+                     const absl::AlphaNum& got) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": expected ", expected, ", got ", got));
+}
+
+absl::Status CheckCommon(const EnergyModel* model, const JobOptions& options,
+                         const Backend& backend) {
+  if (model == nullptr) return Invalid("model", "a model", "none");
+  if (&model->backend() != &backend) {
+    return Invalid("model", "a model on the scheduler's device", "another");
+  }
+  if (options.priority < 1 || options.priority > 9) {
+    return Invalid("priority", "1 to 9", options.priority);
+  }
+  return absl::OkStatus();
+}
+
+// That `values` is [rows, dimension] with rows >= 1.
+absl::Status CheckSize(absl::string_view field, size_t size, int64_t rows,
+                       int64_t dimension) {
+  const auto values = static_cast<int64_t>(size);
+  if (values % dimension == 0 && values / dimension == rows) {
+    return absl::OkStatus();
+  }
+  return Invalid(field, absl::StrCat("[", rows, ", ", dimension, "] values"),
+                 absl::StrCat(values));
+}
+
+absl::Status CheckValues(absl::string_view field,
+                         absl::Span<const float> values, const Box& box) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i]) && values[i] >= box.lower &&
+        values[i] <= box.upper) {
+      continue;
+    }
+    return Invalid(
+        absl::StrCat(field, "[", i, "]"),
+        absl::StrCat("a finite value in [", box.lower, ", ", box.upper, "]"),
+        values[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCounts(const SampleSpec& spec) {
+  if (spec.chains < 1) return Invalid("chains", "at least 1", spec.chains);
+  const int64_t max_chains = spec.model->info().max_chains;
+  if (max_chains > 0 && spec.chains > max_chains) {
+    return Invalid("chains",
+                   absl::StrCat("at most ", max_chains, ", max_chains of ",
+                                spec.model->info().name),
+                   spec.chains);
+  }
+  if (spec.warmup < 0) return Invalid("warmup", "at least 0", spec.warmup);
+  if (spec.steps < 1) return Invalid("steps", "at least 1", spec.steps);
+  if (spec.keep_every < 0 || spec.keep_every > spec.steps) {
+    return Invalid("keep_every", absl::StrCat("0 to steps = ", spec.steps),
+                   spec.keep_every);
+  }
+  if (spec.warmup > kMaxChainSteps || spec.steps > kMaxChainSteps ||
+      spec.chains > kMaxChainSteps / (spec.warmup + spec.steps)) {
+    return Invalid(
+        "chains * (warmup + steps)", absl::StrCat("at most ", kMaxChainSteps),
+        absl::StrCat(spec.chains, " * (", spec.warmup, " + ", spec.steps, ")"));
+  }
+  if (spec.max_pending_bytes < 0) {
+    return Invalid("max_pending_bytes", "at least 0", spec.max_pending_bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration WorkOf(const EnergyModel& model, int64_t row_steps) {
+  const absl::Duration tile = absl::Seconds(model.evaluation_seconds());
+  return tile / model.tile_sizes().back() * row_steps;
+}
+
+}  // namespace
+
+absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
+                                              const Backend& backend) {
+  BASIN_RETURN_IF_ERROR(CheckCommon(spec.model.get(), spec.options, backend));
+  BASIN_RETURN_IF_ERROR(CheckCounts(spec));
+  // Written so that a NaN fails too.
+  if (!(spec.box.lower < spec.box.upper)) {
+    return Invalid("box", "lower < upper",
+                   absl::StrCat(spec.box.lower, ", ", spec.box.upper));
+  }
+  BASIN_RETURN_IF_ERROR(CheckSize("initial", spec.initial.size(), spec.chains,
+                                  spec.model->info().dimension));
+  BASIN_RETURN_IF_ERROR(CheckValues("initial", spec.initial, spec.box));
+  return GetTransition(spec.transition.kind)
+      .Configure(spec.transition, spec.inverse_temperature);
+}
+
+absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend) {
+  BASIN_RETURN_IF_ERROR(CheckCommon(spec.model.get(), spec.options, backend));
+  if (spec.rows < 1) return Invalid("rows", "at least 1", spec.rows);
+  BASIN_RETURN_IF_ERROR(CheckSize("inputs", spec.inputs.size(), spec.rows,
+                                  spec.model->info().dimension));
+  if (spec.options.on_deadline == JobOptions::OnDeadline::kPartial) {
+    return Invalid("on_deadline", "fail, for scoring", "partial");
+  }
+  return CheckValues("inputs", spec.inputs, Box{});
+}
+
+Demand DemandOf(const SampleSpec& spec) {
+  const int64_t dimension = spec.model->info().dimension;
+  return {spec.chains, SampleJobImpl::HeldBytes(spec, dimension),
+          WorkOf(*spec.model, spec.chains * (spec.warmup + spec.steps))};
+}
+
+Demand DemandOf(const ScoreSpec& spec) {
+  const int64_t dimension = spec.model->info().dimension;
+  return {spec.rows, ScoreJobImpl::HeldBytes(spec, dimension),
+          WorkOf(*spec.model, spec.rows)};
+}
+
+}  // namespace basin::internal

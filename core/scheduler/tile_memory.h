@@ -1,0 +1,60 @@
+#ifndef BASIN_CORE_SCHEDULER_TILE_MEMORY_H_
+#define BASIN_CORE_SCHEDULER_TILE_MEMORY_H_
+
+#include <cstdint>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "core/backend/backend.h"
+#include "core/backend/chain_tile.h"
+#include "core/backend/chain_tile_buffer.h"
+
+namespace basin::internal {
+
+// One worker's tile on the device, and host arrays of the same shapes for
+// what goes there and comes back. All grow to the largest tile seen. Not
+// thread-safe; owned by its worker.
+class TileMemory {
+ public:
+  // `backend` must outlive this object.
+  explicit TileMemory(const Backend& backend)
+      : backend_(backend), buffer_(backend) {}
+
+  // Shapes tile() and the host arrays for `rows` rows in a plan of `capacity`.
+  // ResourceExhausted if there is no memory.
+  absl::Status Shape(int rows, int capacity, int64_t dimension);
+
+  const Backend& backend() const { return backend_; }
+  ChainTile& tile() { return tile_; }
+  uint8_t* finite() { return reinterpret_cast<uint8_t*>(finite_.get()); }
+
+  // Per row of the tile.
+  struct Host {
+    std::vector<float> states;         // [rows, D]
+    std::vector<float> energies;       // [rows]
+    std::vector<float> grad_energies;  // [rows, D]
+    std::vector<uint64_t> seed, chain, step;
+    std::vector<float> drift, noise, clip, beta, lower, upper;
+    std::vector<uint8_t> flags;
+  };
+  Host& host() { return host_; }
+
+  // Copies the first values of `from` to the device, one for each row.
+  template <typename T>
+  void UploadRows(T* to, const std::vector<T>& from) {
+    backend_.CopyToDevice(to, from.data(), tile_.rows * sizeof(T));
+  }
+
+ private:
+  const Backend& backend_;
+  ChainTileBuffer buffer_;
+  DeviceMemory finite_;
+  size_t finite_size_ = 0;  // bytes
+  ChainTile tile_;
+  Host host_;
+};
+
+}  // namespace basin::internal
+
+#endif  // BASIN_CORE_SCHEDULER_TILE_MEMORY_H_

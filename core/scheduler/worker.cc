@@ -1,0 +1,100 @@
+#include "core/scheduler/worker.h"
+
+#include <memory>
+#include <utility>
+
+#include <absl/status/statusor.h>
+
+#include "core/scheduler/function_cache.h"
+#include "core/scheduler/sample_quantum.h"
+#include "core/scheduler/score_quantum.h"
+#include "core/scheduler/tile_memory.h"
+
+namespace basin::internal {
+namespace {
+
+// What one worker thread owns. Not thread-safe.
+class Worker {
+ public:
+  Worker(const Backend& backend, const Clock& clock,
+         SchedulerObserver& observer)
+      : clock_(clock),
+        observer_(observer),
+        memory_(backend),
+        functions_(backend) {}
+
+  // Runs a quantum and tells everyone concerned.
+  void Run(Work* work) {
+    for (const absl::Duration wait : work->first_waits) {
+      observer_.OnFirstQuantum(wait);
+    }
+    const absl::Time start = clock_.Now();
+    SchedulerObserver::Quantum quantum{};
+    work->status = Compute(work, &quantum);
+    work->spent = clock_.Now() - start;
+    quantum.model = work->model.get();
+    quantum.rows = work->rows;
+    quantum.duration = work->spent;
+    observer_.OnQuantum(quantum);
+    const RowJob* told = nullptr;
+    for (const Segment& segment : work->segments) {
+      if (segment.job != told) segment.job->Notify();
+      told = segment.job;
+    }
+  }
+
+  // Ends a job.
+  void Finish(Ended* ended) {
+    // Before anyone hears of the end: an idle model can be unloaded then.
+    ended->model.reset();
+    ended->job->Finish(ended->end);
+    if (!ended->end.status.ok() || ended->end.truncated) {
+      observer_.OnCancelled(ended->started ? "running" : "queued",
+                            ended->job->UnseenSteps());
+    }
+    ended->job->Notify();
+    ended->job.reset();
+  }
+
+ private:
+  absl::Status Compute(Work* work, SchedulerObserver::Quantum* quantum) {
+    absl::StatusOr<EnergyFunction*> function =
+        functions_.Get(work->model, work->tile_size);
+    if (!function.ok()) return function.status();
+    if (work->key.kind == WorkKind::kTransition) {
+      return sampling_.Run(**function, memory_, work, quantum);
+    }
+    return RunScoreQuantum(**function, memory_, work, quantum);
+  }
+
+  const Clock& clock_;
+  SchedulerObserver& observer_;
+  TileMemory memory_;
+  FunctionCache functions_;
+  SampleQuantum sampling_;
+};
+
+}  // namespace
+
+void RunWorker(const Backend& backend, const Clock& clock,
+               SchedulerObserver& observer, RunQueue& run_queue) {
+  backend.PrepareWorkerThread();
+  Worker worker(backend, clock, observer);
+  Work work;
+  Ended ended;
+  while (true) {
+    switch (run_queue.WaitForWork(&work, &ended)) {
+      case RunQueue::Next::kRun:
+        worker.Run(&work);
+        break;
+      case RunQueue::Next::kFinish:
+        worker.Finish(&ended);
+        run_queue.FinishedOne();
+        break;
+      case RunQueue::Next::kExit:
+        return;
+    }
+  }
+}
+
+}  // namespace basin::internal
