@@ -1,0 +1,19 @@
+#include "core/backend/backend.h"
+
+#include <utility>
+
+#include "core/base/status_macros.h"
+
+namespace basin {
+
+absl::Status Backend::Reserve(Workspace& workspace, size_t bytes) const {
+  if (workspace.size >= bytes) return absl::OkStatus();
+  // First give back, so that both never exist at once.
+  workspace.memory.reset();
+  workspace.size = 0;
+  BASIN_ASSIGN_OR_RETURN(workspace.memory, Allocate(bytes));
+  workspace.size = bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace basin

@@ -1,0 +1,159 @@
+#include <cstdint>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
+
+#include "core/backend/cpu/dnnl_kernel.h"
+#include "core/backend/cpu/kernel.h"
+
+namespace basin {
+namespace {
+
+using Dims = dnnl::memory::dims;
+using Desc = dnnl::memory::desc;
+constexpr auto kF32 = dnnl::memory::data_type::f32;
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+Desc Any(const Desc& desc) {
+  return {desc.dims(), kF32, dnnl::memory::format_tag::any};
+}
+
+Dims ToDims(const IntList& list) { return {list.begin(), list.end()}; }
+
+// The forward convolution that all three operations belong to.
+struct Convolution {
+  Desc x;        // [N, C, s..], row-major
+  Desc weights;  // [O, C, k..] or [groups, O/groups, C/groups, k..], row-major
+  Desc y;        // [N, O, s..], row-major
+  Dims strides;
+  Dims dilations;  // 0: dense, as oneDNN counts
+  Dims pads_before;
+  Dims pads_after;
+};
+
+Convolution ConvolutionOf(const ConvAttrs& attrs, const Shape& x,
+                          const Shape& weights, const Shape& y) {
+  Convolution conv;
+  conv.x = DenseDesc(x);
+  conv.y = DenseDesc(y);
+  conv.weights = DenseDesc(weights);
+  if (attrs.groups > 1) {
+    Dims dims = conv.weights.dims();
+    dims[0] /= attrs.groups;
+    dims.insert(dims.begin(), attrs.groups);
+    conv.weights = conv.weights.reshape(dims);
+  }
+  conv.strides = ToDims(attrs.strides);
+  conv.dilations = ToDims(attrs.dilations);
+  for (int64_t& dilation : conv.dilations) --dilation;
+  conv.pads_before = ToDims(attrs.pads_before);
+  conv.pads_after = ToDims(attrs.pads_after);
+  return conv;
+}
+
+dnnl::convolution_forward::primitive_desc ForwardPrimitive(
+    const Convolution& conv, const dnnl::engine& engine) {
+  return {dnnl::convolution_forward::desc(
+              dnnl::prop_kind::forward_training, kDirect, Any(conv.x),
+              Any(conv.weights), Any(conv.y), conv.strides, conv.dilations,
+              conv.pads_before, conv.pads_after),
+          DnnlAttributes(), engine};
+}
+
+// The kernel's weights in the layout that its primitive wants.
+DnnlMemory Weights(const KernelInput& input, const Desc& plain,
+                   const Desc& wanted, DnnlKernel& kernel) {
+  if (const Tensor* constant = input.constant(1)) {
+    return DnnlKernel::Fixed(input.weights.Packed(*constant, plain, wanted));
+  }
+  return kernel.InLayout(DnnlKernel::Value(input.input(1), plain), wanted);
+}
+
+// Adds the primitive, and a reorder of its result if it is not row-major.
+void AddResult(const KernelInput& input, const dnnl::primitive& primitive,
+               std::vector<DnnlKernel::Argument> arguments, int result_name,
+               const Desc& wanted, const Desc& plain, DnnlKernel& kernel) {
+  const DnnlMemory result = DnnlKernel::Value(input.id, plain);
+  if (wanted == plain) {
+    arguments.push_back({result_name, result});
+    kernel.AddCall(primitive, std::move(arguments));
+    return;
+  }
+  const DnnlMemory blocked = kernel.Scratch(wanted);
+  arguments.push_back({result_name, blocked});
+  kernel.AddCall(primitive, std::move(arguments));
+  kernel.AddReorder(blocked, result);
+}
+
+void BuildForward(const KernelInput& input, const Convolution& conv,
+                  DnnlKernel& kernel) {
+  const auto forward = ForwardPrimitive(conv, input.engine);
+  const DnnlMemory x = kernel.InLayout(
+      DnnlKernel::Value(input.input(0), conv.x), forward.src_desc());
+  const DnnlMemory weights =
+      Weights(input, conv.weights, forward.weights_desc(), kernel);
+  AddResult(input, dnnl::convolution_forward(forward),
+            {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weights}}, DNNL_ARG_DST,
+            forward.dst_desc(), conv.y, kernel);
+}
+
+void BuildBackwardData(const KernelInput& input, const Convolution& conv,
+                       DnnlKernel& kernel) {
+  const dnnl::convolution_backward_data::primitive_desc backward(
+      dnnl::convolution_backward_data::desc(
+          kDirect, Any(conv.x), Any(conv.weights), Any(conv.y), conv.strides,
+          conv.dilations, conv.pads_before, conv.pads_after),
+      DnnlAttributes(), input.engine, ForwardPrimitive(conv, input.engine));
+  const DnnlMemory dy = kernel.InLayout(
+      DnnlKernel::Value(input.input(0), conv.y), backward.diff_dst_desc());
+  const DnnlMemory weights =
+      Weights(input, conv.weights, backward.weights_desc(), kernel);
+  AddResult(input, dnnl::convolution_backward_data(backward),
+            {{DNNL_ARG_DIFF_DST, dy}, {DNNL_ARG_WEIGHTS, weights}},
+            DNNL_ARG_DIFF_SRC, backward.diff_src_desc(), conv.x, kernel);
+}
+
+void BuildBackwardWeights(const KernelInput& input, const Convolution& conv,
+                          DnnlKernel& kernel) {
+  const dnnl::convolution_backward_weights::primitive_desc backward(
+      dnnl::convolution_backward_weights::desc(
+          kDirect, Any(conv.x), Any(conv.weights), Any(conv.y), conv.strides,
+          conv.dilations, conv.pads_before, conv.pads_after),
+      DnnlAttributes(), input.engine, ForwardPrimitive(conv, input.engine));
+  const DnnlMemory x = kernel.InLayout(
+      DnnlKernel::Value(input.input(0), conv.x), backward.src_desc());
+  const DnnlMemory dy = kernel.InLayout(
+      DnnlKernel::Value(input.input(1), conv.y), backward.diff_dst_desc());
+  AddResult(input, dnnl::convolution_backward_weights(backward),
+            {{DNNL_ARG_SRC, x}, {DNNL_ARG_DIFF_DST, dy}}, DNNL_ARG_DIFF_WEIGHTS,
+            backward.diff_weights_desc(), conv.weights, kernel);
+}
+
+}  // namespace
+
+KernelOr CreateConvKernel(const KernelInput& input) {
+  const Op op = input.node().op;
+  const auto& attrs = std::get<ConvAttrs>(input.node().attributes);
+  const Shape& first = input.input_shape(0);
+  const Shape& second = input.input_shape(1);
+  const Shape& out = input.node().shape;
+  return CatchDnnl(input, [&]() -> KernelOr {
+    auto kernel = std::make_unique<DnnlKernel>(Name(op), input.engine);
+    switch (op) {
+      case Op::kConv:
+        BuildForward(input, ConvolutionOf(attrs, first, second, out), *kernel);
+        break;
+      case Op::kConvBackwardData:
+        BuildBackwardData(input, ConvolutionOf(attrs, out, second, first),
+                          *kernel);
+        break;
+      default:
+        BuildBackwardWeights(input, ConvolutionOf(attrs, first, out, second),
+                             *kernel);
+        break;
+    }
+    return kernel;
+  });
+}
+
+}  // namespace basin

@@ -1,0 +1,273 @@
+#include "core/backend/cpu/cpu_plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include "core/base/check.h"
+#include "core/base/status_macros.h"
+#include "core/graph/passes.h"
+
+namespace basin {
+namespace {
+
+constexpr size_t kAlignment = MemoryPlan::kAlignment;
+// A workspace beyond this is a mistake, or an attack.
+constexpr size_t kMaxWorkspaceBytes = size_t{1} << 46;
+
+size_t Aligned(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+size_t BytesOf(const Node& node) {
+  return static_cast<size_t>(node.shape.num_elements()) * ByteSize(node.dtype);
+}
+
+// The value whose bytes `id` has: reshapes share.
+std::vector<ValueId> Owners(const Graph& graph) {
+  std::vector<ValueId> owners(static_cast<size_t>(graph.size()));
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const auto at = static_cast<size_t>(id);
+    owners[at] = node.op == Op::kReshape
+                     ? owners[static_cast<size_t>(node.inputs[0])]
+                     : id;
+  }
+  return owners;
+}
+
+bool HasEmptyInput(const KernelInput& input) {
+  const auto& inputs = input.node().inputs;
+  return std::any_of(inputs.begin(), inputs.end(), [&input](ValueId id) {
+    return input.graph.shape(id).num_elements() == 0;
+  });
+}
+
+KernelOr CreateKernel(const KernelInput& input) {
+  const Op op = input.node().op;
+  // Sums of nothing, and padding around nothing, are zero.
+  if (op != Op::kConcat && HasEmptyInput(input)) return CreateZeroKernel(input);
+  switch (op) {
+    case Op::kElementwise:
+    case Op::kFused:
+      return CreateProgramKernel(input);
+    case Op::kReduceSum:
+    case Op::kReduceMax:
+      return CreateReduceKernel(input);
+    case Op::kStopGradient:
+    case Op::kBroadcast:
+    case Op::kTranspose:
+    case Op::kSlice:
+    case Op::kPad:
+    case Op::kConcat:
+      return CreateCopyKernel(input);
+    case Op::kGather:
+    case Op::kScatterAdd:
+      return CreateIndexKernel(input);
+    case Op::kMaxPool:
+    case Op::kMaxPoolGrad:
+    case Op::kAvgPool:
+    case Op::kAvgPoolGrad:
+      return CreatePoolKernel(input);
+    case Op::kMatmul:
+      return CreateMatmulKernel(input);
+    case Op::kConv:
+    case Op::kConvBackwardData:
+    case Op::kConvBackwardWeights:
+      return CreateConvKernel(input);
+    case Op::kInput:
+    case Op::kConstant:
+    case Op::kReshape:
+      break;
+  }
+  return absl::UnimplementedError(
+      absl::StrCat("the CPU backend cannot compute ", std::string(Name(op))));
+}
+
+bool NeedsKernel(const Node& node) {
+  return node.op != Op::kInput && node.op != Op::kConstant &&
+         node.op != Op::kReshape && node.shape.num_elements() > 0;
+}
+
+}  // namespace
+
+// Takes states for one Run(), and gives them back.
+class CpuPlan::Lease {
+ public:
+  explicit Lease(const CpuPlan& plan) : plan_(plan) {
+    {
+      MutexLock lock(plan_.mu_);
+      if (!plan_.idle_.empty()) {
+        states_ = std::move(plan_.idle_.back());
+        plan_.idle_.pop_back();
+        return;
+      }
+      // One more worker than ever before.
+      plan_.idle_.reserve(++plan_.num_states_);
+    }
+    states_ = plan_.NewStates();
+  }
+  ~Lease() {
+    MutexLock lock(plan_.mu_);
+    plan_.idle_.push_back(std::move(states_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  KernelState* state(size_t kernel) const { return states_[kernel].get(); }
+
+ private:
+  const CpuPlan& plan_;
+  States states_;
+};
+
+absl::StatusOr<std::unique_ptr<Plan>> CpuPlan::Create(
+    const Graph& graph, const std::shared_ptr<CpuWeightStore>& weights,
+    const dnnl::engine& engine) {
+  std::unique_ptr<CpuPlan> plan(new CpuPlan(weights));
+  BASIN_RETURN_IF_ERROR(plan->Place(graph));
+  BASIN_RETURN_IF_ERROR(plan->AddKernels(graph, engine));
+  BASIN_RETURN_IF_ERROR(plan->SumUpMemory(graph));
+  { const Lease warm_up(*plan); }  // the first worker's states
+  return plan;
+}
+
+absl::Status CpuPlan::Place(const Graph& graph) {
+  const MemoryPlan memory = PlanMemory(graph);
+  if (memory.arena_size > kMaxWorkspaceBytes) {
+    return absl::ResourceExhaustedError("a plan's values need over 2^46 bytes");
+  }
+  arena_bytes_ = memory.arena_size;
+  num_inputs_ = graph.inputs().size();
+  num_outputs_ = graph.outputs().size();
+  locations_.resize(static_cast<size_t>(graph.size()));
+  for (size_t i = 0; i < num_inputs_; ++i) {
+    locations_[static_cast<size_t>(graph.inputs()[i])] = {
+        Location::Place::kInput, i, nullptr};
+  }
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    Location& location = locations_[static_cast<size_t>(id)];
+    location.offset +=
+        memory.offsets[static_cast<size_t>(id)] == MemoryPlan::kNoOffset
+            ? 0
+            : memory.offsets[static_cast<size_t>(id)];
+    if (graph.node(id).op != Op::kConstant) continue;
+    constants_.push_back(
+        weights_->Intern(graph.attributes<ConstantAttrs>(id).value));
+    location = {Location::Place::kConstant, 0, constants_.back().bytes()};
+  }
+  const std::vector<ValueId> owners = Owners(graph);
+  for (size_t o = 0; o < num_outputs_; ++o) {
+    const ValueId value = graph.outputs()[o];
+    Location& location =
+        locations_[static_cast<size_t>(owners[static_cast<size_t>(value)])];
+    if (location.place == Location::Place::kArena) {
+      location = {Location::Place::kOutput, o, nullptr};
+    } else {
+      output_copies_.push_back({value, o, BytesOf(graph.node(value))});
+    }
+  }
+  for (size_t id = 0; id < owners.size(); ++id) {
+    locations_[id] = locations_[static_cast<size_t>(owners[id])];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CpuPlan::AddKernels(const Graph& graph,
+                                 const dnnl::engine& engine) {
+  std::vector<const Tensor*> constants(static_cast<size_t>(graph.size()));
+  auto next = constants_.begin();
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    if (graph.node(id).op == Op::kConstant) {
+      constants[static_cast<size_t>(id)] = &*next++;
+    }
+  }
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    if (!NeedsKernel(graph.node(id))) continue;
+    const KernelInput input = {graph, id, *weights_, engine, constants};
+    BASIN_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, CreateKernel(input));
+    kernels_.push_back(std::move(kernel));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CpuPlan::SumUpMemory(const Graph& graph) {
+  size_t scratch = 0;
+  for (const std::unique_ptr<Kernel>& kernel : kernels_) {
+    scratch = std::max(scratch, kernel->scratch_bytes());
+  }
+  if (scratch > kMaxWorkspaceBytes) {
+    return absl::ResourceExhaustedError(
+        "a plan's scratch needs over 2^46 "
+        "bytes");
+  }
+  arena_offset_ = Aligned(static_cast<size_t>(graph.size()) * sizeof(float*));
+  scratch_offset_ = arena_offset_ + Aligned(arena_bytes_);
+  workspace_bytes_ = scratch_offset_ + Aligned(scratch);
+  return absl::OkStatus();
+}
+
+CpuPlan::States CpuPlan::NewStates() const {
+  States states;
+  states.reserve(kernels_.size());
+  for (const std::unique_ptr<Kernel>& kernel : kernels_) {
+    states.push_back(kernel->CreateState());
+  }
+  return states;
+}
+
+float** CpuPlan::Addresses(Workspace& workspace,
+                           absl::Span<const float* const> inputs,
+                           absl::Span<float* const> outputs) const {
+  std::byte* memory = workspace.memory.get();
+  auto** addresses = reinterpret_cast<float**>(memory);
+  for (size_t id = 0; id < locations_.size(); ++id) {
+    const Location& location = locations_[id];
+    switch (location.place) {
+      case Location::Place::kArena:
+        addresses[id] =
+            reinterpret_cast<float*>(memory + arena_offset_ + location.offset);
+        break;
+      // Kernels write only their own result, never an input or a constant.
+      case Location::Place::kInput:
+        addresses[id] = const_cast<float*>(inputs[location.offset]);
+        break;
+      case Location::Place::kConstant:
+        addresses[id] =
+            static_cast<float*>(const_cast<void*>(location.constant));
+        break;
+      case Location::Place::kOutput:
+        addresses[id] = outputs[location.offset];
+        break;
+    }
+  }
+  return addresses;
+}
+
+absl::Status CpuPlan::Run(Workspace& workspace,
+                          absl::Span<const float* const> inputs,
+                          absl::Span<float* const> outputs) const {
+  BASIN_CHECK(workspace.size >= workspace_bytes_);
+  BASIN_CHECK(inputs.size() == num_inputs_ && outputs.size() == num_outputs_);
+  float* const* addresses = Addresses(workspace, inputs, outputs);
+  const Lease lease(*this);
+  KernelContext context;
+  context.values = addresses;
+  context.scratch = workspace.memory.get() + scratch_offset_;
+  for (size_t k = 0; k < kernels_.size(); ++k) {
+    context.state = lease.state(k);
+    BASIN_RETURN_IF_ERROR(kernels_[k]->Run(context));
+  }
+  for (const OutputCopy& copy : output_copies_) {
+    if (copy.bytes == 0) continue;
+    std::memcpy(outputs[copy.output],
+                addresses[static_cast<size_t>(copy.value)], copy.bytes);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace basin

@@ -1,0 +1,82 @@
+#ifndef BASIN_CORE_BACKEND_CPU_CPU_PLAN_H_
+#define BASIN_CORE_BACKEND_CPU_CPU_PLAN_H_
+
+#include <cstddef>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <vector>
+
+#include <absl/base/thread_annotations.h>
+
+#include "core/backend/backend.h"
+#include "core/backend/cpu/kernel.h"
+#include "core/backend/cpu/weight_store.h"
+#include "core/base/mutex.h"
+#include "core/graph/graph.h"
+
+namespace basin {
+
+// A plan is a list of kernels over a table of addresses, one for each value.
+// The workspace is [addresses | values, by PlanMemory() | kernels' scratch].
+// Thread-safe.
+class CpuPlan : public Plan {
+ public:
+  // `graph` must have been through Optimize().
+  static absl::StatusOr<std::unique_ptr<Plan>> Create(
+      const Graph& graph, const std::shared_ptr<CpuWeightStore>& weights,
+      const dnnl::engine& engine);
+
+  size_t workspace_bytes() const override { return workspace_bytes_; }
+
+  absl::Status Run(Workspace& workspace, absl::Span<const float* const> inputs,
+                   absl::Span<float* const> outputs) const override;
+
+ private:
+  // Where a value is. Values that are reshapes of others are where those are.
+  struct Location {
+    enum class Place { kArena, kInput, kOutput, kConstant };
+    Place place = Place::kArena;
+    size_t offset = 0;  // kArena: bytes; kInput, kOutput: index
+    const void* constant = nullptr;
+  };
+  // An output whose value lives elsewhere: an input, say.
+  struct OutputCopy {
+    ValueId value;
+    size_t output;
+    size_t bytes;
+  };
+  // What the kernels keep between runs, for one Run() at a time.
+  using States = std::vector<std::unique_ptr<KernelState>>;
+  class Lease;
+
+  explicit CpuPlan(std::shared_ptr<CpuWeightStore> weights)
+      : weights_(std::move(weights)) {}
+
+  absl::Status Place(const Graph& graph);
+  absl::Status AddKernels(const Graph& graph, const dnnl::engine& engine);
+  absl::Status SumUpMemory(const Graph& graph);
+  States NewStates() const;
+  float** Addresses(Workspace& workspace, absl::Span<const float* const> inputs,
+                    absl::Span<float* const> outputs) const;
+
+  // Constant after construction.
+  const std::shared_ptr<CpuWeightStore> weights_;
+  std::vector<Tensor> constants_;
+  std::vector<Location> locations_;  // by ValueId
+  std::vector<OutputCopy> output_copies_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  size_t num_inputs_ = 0;
+  size_t num_outputs_ = 0;
+  size_t arena_offset_ = 0;  // bytes
+  size_t arena_bytes_ = 0;
+  size_t scratch_offset_ = 0;  // bytes
+  size_t workspace_bytes_ = 0;
+
+  mutable Mutex mu_;
+  mutable std::vector<States> idle_ ABSL_GUARDED_BY(mu_);
+  mutable size_t num_states_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace basin
+
+#endif  // BASIN_CORE_BACKEND_CPU_CPU_PLAN_H_

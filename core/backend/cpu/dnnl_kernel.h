@@ -1,0 +1,82 @@
+#ifndef BASIN_CORE_BACKEND_CPU_DNNL_KERNEL_H_
+#define BASIN_CORE_BACKEND_CPU_DNNL_KERNEL_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/backend/cpu/kernel.h"
+
+namespace basin {
+
+// Memory that a oneDNN primitive reads or writes, and where it is.
+struct DnnlMemory {
+  enum class Place { kValue, kScratch, kFixed };
+
+  dnnl::memory::desc desc;
+  Place place = Place::kValue;
+  ValueId value = -1;  // kValue
+  size_t offset = 0;   // kScratch: bytes
+  dnnl::memory fixed;  // kFixed: packed weights
+};
+
+// A few oneDNN primitives, one after the other. oneDNN's scratchpads are part
+// of scratch_bytes().
+class DnnlKernel : public Kernel {
+ public:
+  // `name` is the operation's, for messages.
+  explicit DnnlKernel(std::string_view name, dnnl::engine engine)
+      : name_(name), engine_(std::move(engine)) {}
+
+  size_t scratch_bytes() const override { return scratch_bytes_; }
+  std::unique_ptr<KernelState> CreateState() const override;
+  absl::Status Run(const KernelContext& context) const override;
+
+  // What follows builds the kernel, and throws dnnl::error.
+
+  const dnnl::engine& engine() const { return engine_; }
+  static DnnlMemory Value(ValueId value, const dnnl::memory::desc& desc);
+  static DnnlMemory Fixed(const dnnl::memory& memory);
+  // Scratch memory of its own.
+  DnnlMemory Scratch(const dnnl::memory::desc& desc);
+  struct Argument {
+    int name;  // DNNL_ARG_*
+    DnnlMemory memory;
+  };
+  void AddCall(const dnnl::primitive& primitive,
+               std::vector<Argument> arguments);
+  void AddReorder(const DnnlMemory& from, const DnnlMemory& to);
+  // `from` in the layout `wanted`: itself, or a copy that AddReorder() makes.
+  DnnlMemory InLayout(const DnnlMemory& from, const dnnl::memory::desc& wanted);
+
+ private:
+  struct Call {
+    dnnl::primitive primitive;
+    std::vector<Argument> arguments;
+  };
+  class State;
+
+  const std::string name_;
+  const dnnl::engine engine_;
+  std::vector<Call> calls_;
+  size_t scratch_bytes_ = 0;
+};
+
+// Primitive attributes of all our primitives.
+dnnl::primitive_attr DnnlAttributes();
+
+// A row-major description of `shape`.
+dnnl::memory::desc DenseDesc(const Shape& shape);
+
+// Runs `build`, and turns what oneDNN throws into a status with the
+// operation's name and shapes.
+KernelOr CatchDnnl(const KernelInput& input,
+                   const std::function<KernelOr()>& build);
+
+}  // namespace basin
+
+#endif  // BASIN_CORE_BACKEND_CPU_DNNL_KERNEL_H_

@@ -1,0 +1,59 @@
+#include <cstdint>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
+
+#include "core/backend/cpu/dnnl_kernel.h"
+#include "core/backend/cpu/kernel.h"
+
+namespace basin {
+namespace {
+
+using Dims = dnnl::memory::dims;
+constexpr auto kF32 = dnnl::memory::data_type::f32;
+
+// An operand as [batch, rows, columns], or [rows, columns] without a batch;
+// its last two axes lie the other way round if transposed.
+dnnl::memory::desc OperandDesc(const Shape& shape, bool transposed) {
+  const int64_t inner = shape.dim(-1);
+  const int64_t outer = shape.dim(-2);
+  int64_t batch = 1;
+  for (int axis = 0; axis < shape.rank() - 2; ++axis) batch *= shape.dim(axis);
+  Dims dims = transposed ? Dims{inner, outer} : Dims{outer, inner};
+  Dims strides = transposed ? Dims{1, inner} : Dims{inner, 1};
+  if (shape.rank() > 2) {
+    dims.insert(dims.begin(), batch);
+    strides.insert(strides.begin(), inner * outer);
+  }
+  return {dims, kF32, strides};
+}
+
+}  // namespace
+
+KernelOr CreateMatmulKernel(const KernelInput& input) {
+  const auto& attrs = std::get<MatmulAttrs>(input.node().attributes);
+  const dnnl::memory::desc a =
+      OperandDesc(input.input_shape(0), attrs.transpose_a);
+  const dnnl::memory::desc b =
+      OperandDesc(input.input_shape(1), attrs.transpose_b);
+  const dnnl::memory::desc out = OperandDesc(input.node().shape, false);
+  const Tensor* weights = input.constant(1);
+  return CatchDnnl(input, [&]() -> KernelOr {
+    auto kernel = std::make_unique<DnnlKernel>(Name(Op::kMatmul), input.engine);
+    const dnnl::memory::desc any(b.dims(), kF32, dnnl::memory::format_tag::any);
+    const dnnl::matmul::primitive_desc product(
+        dnnl::matmul::desc(a, weights != nullptr ? any : b, out),
+        DnnlAttributes(), input.engine);
+    const DnnlMemory right = weights != nullptr
+                                 ? DnnlKernel::Fixed(input.weights.Packed(
+                                       *weights, b, product.weights_desc()))
+                                 : DnnlKernel::Value(input.input(1), b);
+    kernel->AddCall(dnnl::matmul(product),
+                    {{DNNL_ARG_SRC, DnnlKernel::Value(input.input(0), a)},
+                     {DNNL_ARG_WEIGHTS, right},
+                     {DNNL_ARG_DST, DnnlKernel::Value(input.id, out)}});
+    return kernel;
+  });
+}
+
+}  // namespace basin

@@ -1,0 +1,74 @@
+#ifndef BASIN_TESTS_CORE_BACKEND_HOST_TILE_H_
+#define BASIN_TESTS_CORE_BACKEND_HOST_TILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "core/backend/chain_tile.h"
+
+namespace basin::testing {
+
+// A ChainTile whose arrays are vectors. Rows are chains 0, 1, ... of seed 1 at
+// step 0, at the origin, unbounded, with drift, noise and beta 1 and no clip.
+class HostTile {
+ public:
+  // All arrays have room for `capacity` rows; 0 = as many as `rows`.
+  HostTile(int rows, int64_t dimension, int capacity = 0)
+      : n_(capacity == 0 ? rows : capacity), d_(dimension) {
+    for (size_t b = 0; b < n_; ++b) chain[b] = b;
+    tile_ = {.rows = rows,
+             .dimension = dimension,
+             .position = position.data(),
+             .energy = energy.data(),
+             .grad_energy = grad_energy.data(),
+             .proposal = proposal.data(),
+             .proposal_energy = proposal_energy.data(),
+             .proposal_grad_energy = proposal_grad_energy.data(),
+             .log_ratio = log_ratio.data(),
+             .seed = seed.data(),
+             .chain = chain.data(),
+             .step = step.data(),
+             .drift = drift.data(),
+             .noise = noise.data(),
+             .clip = clip.data(),
+             .beta = beta.data(),
+             .lower = lower.data(),
+             .upper = upper.data(),
+             .accepted = accepted.data()};
+  }
+  HostTile(const HostTile&) = delete;
+  HostTile& operator=(const HostTile&) = delete;
+
+  ChainTile& tile() { return tile_; }
+
+ private:
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const size_t n_;
+  const size_t d_;
+  ChainTile tile_;
+
+ public:
+  std::vector<float> position = std::vector<float>(n_ * d_);
+  std::vector<float> grad_energy = std::vector<float>(n_ * d_);
+  std::vector<float> proposal = std::vector<float>(n_ * d_);
+  std::vector<float> proposal_grad_energy = std::vector<float>(n_ * d_);
+  std::vector<float> energy = std::vector<float>(n_);
+  std::vector<float> proposal_energy = std::vector<float>(n_);
+  std::vector<double> log_ratio = std::vector<double>(n_);
+  std::vector<uint64_t> seed = std::vector<uint64_t>(n_, 1);
+  std::vector<uint64_t> chain = std::vector<uint64_t>(n_);
+  std::vector<uint64_t> step = std::vector<uint64_t>(n_);
+  std::vector<float> drift = std::vector<float>(n_, 1);
+  std::vector<float> noise = std::vector<float>(n_, 1);
+  std::vector<float> clip = std::vector<float>(n_, kInfinity);
+  std::vector<float> beta = std::vector<float>(n_, 1);
+  std::vector<float> lower = std::vector<float>(n_, -kInfinity);
+  std::vector<float> upper = std::vector<float>(n_, kInfinity);
+  std::vector<uint8_t> accepted = std::vector<uint8_t>(n_);
+};
+
+}  // namespace basin::testing
+
+#endif  // BASIN_TESTS_CORE_BACKEND_HOST_TILE_H_
