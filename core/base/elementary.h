@@ -85,20 +85,6 @@ BASIN_HOST_DEVICE Split SplitPositive(float x) {
           static_cast<float>(exponent)};
 }
 
-// The high 12 bits of x's significand: products of two such are exact.
-BASIN_HOST_DEVICE float HighPart(float x) {
-  return FromBits(BitsOf(x) & 0xFFFFF000U);
-}
-
-// a * b - product, exactly, for the rounded product (Dekker's).
-BASIN_HOST_DEVICE float ProductError(float a, float b, float product) {
-  const float a_hi = HighPart(a);
-  const float a_lo = a - a_hi;
-  const float b_hi = HighPart(b);
-  const float b_lo = b - b_hi;
-  return ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo;
-}
-
 struct SinCosResult {
   float sin;
   float cos;
@@ -273,50 +259,38 @@ BASIN_HOST_DEVICE float Cos(float x) { return internal::SinCos(x).cos; }
 
 namespace internal {
 
-// y log(x) as hi + lo with about 32 bits.
+// y log(x), with about 36 bits where it is below 300; within +-300.
 // REQUIRES: x positive and finite, else the result is any number.
-struct DoubleFloat {
-  float hi;
-  float lo;
-};
-BASIN_HOST_DEVICE DoubleFloat ScaledLog(float x, float y) {
+BASIN_HOST_DEVICE double ScaledLog(float x, float y) {
   const Split split = SplitPositive(x);
-  const float f = split.mantissa - 1.0F;
-  const float d = 2.0F + f;
-  const float d_lo = f - (d - 2.0F);
-  const float s = f / d;  // log(1 + f) = 2 atanh(s)
-  const float product = s * d;
-  const float residual =
-      ((f - product) - ProductError(s, d, product)) - s * d_lo;
-  const float s_lo = residual / d;
-  const float z = s * s;
-  float q = 0.11665415F;
-  q = q * z + 0.14275403F;
-  q = q * z + 0.20000061F;
-  q = q * z + 0.33333334F;
-  const float a = split.exponent * 0.693359375F;
-  const float b = 2.0F * s;
-  const float sum = a + b;
-  const float b_part = sum - a;
-  const float sum_error = (a - (sum - b_part)) + (b - b_part);
-  const float tail = sum_error + (2.0F * (s_lo + s * (z * q)) +
-                                  split.exponent * -2.12194440e-4F);
-  const float hi = sum + tail;
-  const float lo = (sum - hi) + tail;
-  const float scaled = y * hi;
-  return {scaled, ProductError(y, hi, scaled) + y * lo};
+  const double f = static_cast<double>(split.mantissa) - 1.0;
+  const double s = f / (2.0 + f);  // log(1 + f) = 2 atanh(s)
+  const double z = s * s;
+  double q = 1.0 / 13;
+  q = q * z + 1.0 / 11;
+  q = q * z + 1.0 / 9;
+  q = q * z + 1.0 / 7;
+  q = q * z + 1.0 / 5;
+  q = q * z + 1.0 / 3;
+  const double log =
+      static_cast<double>(split.exponent) * 0x1.62e42fefa39efp-1 +
+      2.0 * (s + s * (z * q));
+  double scaled = static_cast<double>(y) * log;
+  scaled = scaled < -300.0 ? -300.0 : scaled;
+  return scaled > 300.0 ? 300.0 : scaled;
 }
 
 }  // namespace internal
 
-// x to the power y, within 2 ulp; the special cases are C's.
+// x to the power y, within 2 ulp; the special cases are C's. Its logarithm is
+// in double: its error is multiplied by y.
 BASIN_HOST_DEVICE float Pow(float x, float y) {
   constexpr float kInf = __builtin_inff();
   const float magnitude = Abs(x);
-  const internal::DoubleFloat log = internal::ScaledLog(magnitude, y);
-  // Beyond, the low part may be inf - inf, and does not matter.
-  const float lo = Abs(log.hi) < 200.0F ? log.lo : 0.0F;
-  const float finite = internal::ExpOfSum(log.hi, lo);
+  const double log = internal::ScaledLog(magnitude, y);
+  const auto hi = static_cast<float>(log);
+  const auto lo = static_cast<float>(log - static_cast<double>(hi));
+  const float finite = internal::ExpOfSum(hi, lo);
   const bool is_zero = magnitude == 0.0F;
   const bool is_inf = magnitude == kInf;
   const float at_zero = SelectBits(y < 0.0F, kInf, 0.0F);
@@ -326,8 +300,7 @@ BASIN_HOST_DEVICE float Pow(float x, float y) {
   result = SelectBits(magnitude == 1.0F, 1.0F, result);
   // From 2^24 on, every float is an even integer.
   const bool is_large = Abs(y) >= 0x1p24F;
-  const auto integer =
-      static_cast<int32_t>(SelectBits(is_large, 0.0F, y));
+  const auto integer = static_cast<int32_t>(SelectBits(is_large, 0.0F, y));
   const bool is_integer = is_large | (static_cast<float>(integer) == y);
   const uint32_t odd =
       static_cast<uint32_t>(is_integer) & static_cast<uint32_t>(integer);

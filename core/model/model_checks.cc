@@ -1,0 +1,302 @@
+#include "core/model/model_checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <variant>
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+#include "core/backend/tile_ops.h"
+#include "core/base/normal.h"
+#include "core/base/philox.h"
+#include "core/base/status_macros.h"
+
+namespace basin::internal {
+namespace {
+
+constexpr uint64_t kProbeSeed = 0x42415349;  // "BASI"
+constexpr size_t kRowsAlone = 4;
+constexpr int kGradientRows = 4;
+constexpr int kGradientCoordinates = 4;
+
+PhiloxBlock ProbeDraw(uint32_t quad, uint64_t row) {
+  return Philox(kProbeSeed,
+                DrawCounter(quad, row, 0,
+                            static_cast<uint8_t>(DrawPurpose::kInitialState)));
+}
+
+float FromLaw(const UniformLaw& law, const PhiloxBlock& block, int lane) {
+  return law.lower + (law.upper - law.lower) * UnitFloat(block.word[lane]);
+}
+
+float FromLaw(const NormalLaw& law, const PhiloxBlock& block, int lane) {
+  return law.mean + law.stddev * NormalsOf(block).value[lane];
+}
+
+double ScaleOf(const UniformLaw& law) { return law.upper - law.lower; }
+double ScaleOf(const NormalLaw& law) { return law.stddev; }
+
+// One state's place in an Evaluation.
+struct RowView {
+  const float* energy;
+  const float* gradient_energy;
+  const float* gradient;  // [D]
+};
+
+RowView RowOf(const Evaluation& evaluation, size_t row, size_t dimension) {
+  return {&evaluation.energies[row], &evaluation.gradient_energies[row],
+          &evaluation.gradients[row * dimension]};
+}
+
+bool SameBits(const RowView& a, const RowView& b, size_t dimension) {
+  return std::memcmp(a.energy, b.energy, sizeof(float)) == 0 &&
+         std::memcmp(a.gradient_energy, b.gradient_energy, sizeof(float)) ==
+             0 &&
+         std::memcmp(a.gradient, b.gradient, dimension * sizeof(float)) == 0;
+}
+
+std::string Describe(const RowView& row) {
+  return absl::StrCat("energy ", *row.energy, ", grad_energy[0] ",
+                      row.gradient[0]);
+}
+
+// Evaluates `sources` of `states` together, in that order; kNan stands for a
+// row that is not a number. Then compares the others with `expected`.
+constexpr size_t kNan = std::numeric_limits<size_t>::max();
+
+absl::Status CheckArrangement(ModelProbe& probe, absl::Span<const float> states,
+                              const Evaluation& expected,
+                              absl::Span<const size_t> sources,
+                              const std::string& arrangement) {
+  const auto d = static_cast<size_t>(probe.dimension());
+  std::vector<float> arranged(sources.size() * d,
+                              std::numeric_limits<float>::quiet_NaN());
+  for (size_t row = 0; row < sources.size(); ++row) {
+    if (sources[row] == kNan) continue;
+    std::copy_n(&states[sources[row] * d], d, &arranged[row * d]);
+  }
+  BASIN_ASSIGN_OR_RETURN(const Evaluation found, probe.Evaluate(arranged));
+  for (size_t row = 0; row < sources.size(); ++row) {
+    if (sources[row] == kNan) continue;
+    const RowView was = RowOf(expected, sources[row], d);
+    const RowView is = RowOf(found, row, d);
+    if (SameBits(was, is, d)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the model mixes the rows of its batch (as batch normalisation in "
+        "training mode does): a state has ",
+        Describe(was), " among other rows, but ", Describe(is), " ",
+        arrangement));
+  }
+  return absl::OkStatus();
+}
+
+// A coordinate of a state where gradient and energies are compared.
+struct Coordinate {
+  size_t row;
+  size_t index;
+};
+
+std::vector<Coordinate> ChooseCoordinates(const Evaluation& evaluation,
+                                          size_t dimension) {
+  std::vector<Coordinate> chosen;
+  const size_t rows =
+      std::min<size_t>(kGradientRows, evaluation.energies.size());
+  for (size_t row = 0; row < rows; ++row) {
+    const float* gradient = RowOf(evaluation, row, dimension).gradient;
+    const auto* steepest = std::max_element(
+        gradient, gradient + dimension,
+        [](float a, float b) { return std::abs(a) < std::abs(b); });
+    chosen.push_back({row, static_cast<size_t>(steepest - gradient)});
+    const PhiloxBlock block = ProbeDraw(0, row);
+    for (int i = 1; i < kGradientCoordinates; ++i) {
+      chosen.push_back({row, block.word[i] % dimension});
+    }
+  }
+  return chosen;
+}
+
+// Steps of central differences, in units of the initial law's width.
+constexpr double kSteps[] = {3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1};
+
+// The pairs x + h e, x - h e for every step: [2 * steps, D].
+std::vector<float> Displaced(absl::Span<const float> state, size_t index,
+                             double scale) {
+  std::vector<float> displaced;
+  for (const double step : kSteps) {
+    for (const double sign : {1.0, -1.0}) {
+      displaced.insert(displaced.end(), state.begin(), state.end());
+      float& value = displaced[displaced.size() - state.size() + index];
+      value = static_cast<float>(value + sign * step * scale);
+    }
+  }
+  return displaced;
+}
+
+enum class Verdict { kUnclear, kAgrees, kContradicts };
+
+// Compares `slope`, a coordinate of a gradient whose largest is `steepest`,
+// with central differences. Only the two smallest steps count at which
+// rounding of the energy is small against the slope; a contradiction needs
+// these two to agree with each other.
+struct Comparison {
+  Verdict verdict = Verdict::kUnclear;
+  double difference = 0;  // the central difference at the smallest step
+};
+Comparison Compare(double slope, double steepest, size_t index,
+                   absl::Span<const float> displaced,
+                   absl::Span<const float> energies) {
+  const size_t d = displaced.size() / energies.size();
+  std::vector<double> differences;
+  double unit = 0;
+  for (size_t pair = 0; pair < energies.size(); pair += 2) {
+    const double up = energies[pair];
+    const double down = energies[pair + 1];
+    const double width = static_cast<double>(displaced[pair * d + index]) -
+                         displaced[(pair + 1) * d + index];
+    if (!std::isfinite(up - down) || !(width > 0)) continue;
+    const double difference = (up - down) / width;
+    const double rounding =
+        std::max(std::abs(up), std::abs(down)) * 0x1p-21 / width;
+    unit = std::max({std::abs(slope), std::abs(difference), 0.1 * steepest});
+    if (rounding > 0.05 * unit) continue;
+    differences.push_back(difference);
+    if (std::abs(difference - slope) <= 0.05 * unit) {
+      return {Verdict::kAgrees, difference};
+    }
+    if (differences.size() == 2) break;
+  }
+  if (differences.size() < 2 ||
+      std::abs(differences[0] - differences[1]) > 0.05 * unit ||
+      std::abs(differences[0] - slope) < 0.2 * unit) {
+    return {};
+  }
+  return {Verdict::kContradicts, differences[0]};
+}
+
+}  // namespace
+
+std::vector<float> ProbeStates(const ModelInfo& info, int count) {
+  const auto d = static_cast<size_t>(info.dimension);
+  std::vector<float> states(static_cast<size_t>(count) * d);
+  for (size_t row = 0; row < static_cast<size_t>(count); ++row) {
+    PhiloxBlock block = {};
+    for (size_t i = 0; i < d; ++i) {
+      if (i % 4 == 0) block = ProbeDraw(static_cast<uint32_t>(i / 4), row);
+      const float value = std::visit(
+          [&](const auto& law) {
+            return FromLaw(law, block, static_cast<int>(i % 4));
+          },
+          info.initial);
+      states[row * d + i] =
+          std::clamp(value, info.domain.lower, info.domain.upper);
+    }
+  }
+  return states;
+}
+
+absl::Status CheckFinite(const Evaluation& evaluation) {
+  const size_t n = evaluation.energies.size();
+  const size_t d = evaluation.gradients.size() / n;
+  for (size_t row = 0; row < n; ++row) {
+    const RowView view = RowOf(evaluation, row, d);
+    const double energy = *view.energy;
+    if (!std::isfinite(energy)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the energy of a state from the initial law is ", energy,
+                       ", expected a finite number"));
+    }
+    if (!(std::abs(energy - *view.gradient_energy) <=
+          1e-4 * (1 + std::abs(energy)))) {
+      return absl::InternalError(absl::StrCat(
+          "the energy of a state is ", energy, " without gradient, but ",
+          *view.gradient_energy, " with it"));
+    }
+    for (size_t i = 0; i < d; ++i) {
+      if (std::isfinite(view.gradient[i])) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "grad_energy[", i, "] of a state from the initial law is ",
+          view.gradient[i], ", expected a finite number"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRowsIndependent(ModelProbe& probe,
+                                  absl::Span<const float> states,
+                                  const Evaluation& expected) {
+  std::vector<size_t> order(expected.energies.size());
+  std::iota(order.rbegin(), order.rend(), size_t{0});
+  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, states, expected, order,
+                                         "among the same in another order"));
+  for (size_t row = 1; row < order.size(); row += 2) order[row] = kNan;
+  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, states, expected, order,
+                                         "next to rows that are NaN"));
+  for (size_t i = 0; i < std::min(kRowsAlone, order.size()); ++i) {
+    const size_t row = i * order.size() / kRowsAlone % order.size();
+    BASIN_RETURN_IF_ERROR(CheckArrangement(
+        probe, states, expected, absl::MakeConstSpan(&row, 1), "alone"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckGradient(ModelProbe& probe, const ModelInfo& info,
+                           absl::Span<const float> states,
+                           const Evaluation& evaluation) {
+  const auto d = static_cast<size_t>(probe.dimension());
+  const double scale =
+      std::visit([](const auto& law) { return ScaleOf(law); }, info.initial);
+  int clear = 0;
+  int contradictions = 0;
+  std::string example;
+  for (const Coordinate& at : ChooseCoordinates(evaluation, d)) {
+    const std::vector<float> displaced =
+        Displaced(states.subspan(at.row * d, d), at.index, scale);
+    BASIN_ASSIGN_OR_RETURN(const Evaluation around, probe.Evaluate(displaced));
+    const float* gradient = RowOf(evaluation, at.row, d).gradient;
+    double steepest = 0;
+    for (size_t i = 0; i < d; ++i) {
+      steepest = std::max<double>(steepest, std::abs(gradient[i]));
+    }
+    const Comparison comparison = Compare(gradient[at.index], steepest,
+                                          at.index, displaced, around.energies);
+    if (comparison.verdict == Verdict::kUnclear) continue;
+    ++clear;
+    if (comparison.verdict == Verdict::kAgrees) continue;
+    ++contradictions;
+    example = absl::StrCat(
+        "grad_energy[", at.index, "] of a state is ", gradient[at.index],
+        ", but differences of the energy give ", comparison.difference);
+  }
+  if (contradictions < 2 || 4 * contradictions < clear) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the gradient is not that of the energy at ", contradictions,
+                   " of ", clear, " coordinates: ", example));
+}
+
+absl::StatusOr<bool> GivesSameBits(ModelProbe& probe,
+                                   absl::Span<const float> states,
+                                   const Evaluation& expected) {
+  const auto d = static_cast<size_t>(probe.dimension());
+  const size_t n = expected.energies.size();
+  // Every row of the tile, and every state: tiles are filled with the states
+  // again and again.
+  const size_t rows = std::max(static_cast<size_t>(probe.rows()), n);
+  std::vector<float> repeated(rows * d);
+  for (size_t row = 0; row < rows; ++row) {
+    std::copy_n(&states[row % n * d], d, &repeated[row * d]);
+  }
+  BASIN_ASSIGN_OR_RETURN(const Evaluation found, probe.Evaluate(repeated));
+  for (size_t row = 0; row < rows; ++row) {
+    if (!SameBits(RowOf(expected, row % n, d), RowOf(found, row, d), d)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace basin::internal

@@ -1,0 +1,45 @@
+#ifndef BASIN_CORE_MODEL_MODEL_CHECKS_H_
+#define BASIN_CORE_MODEL_MODEL_CHECKS_H_
+
+// What a model must pass before it serves. Errors say what was found and what
+// it means.
+
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
+
+#include "core/model/energy_model.h"
+#include "core/model/model_probe.h"
+
+namespace basin::internal {
+
+// `count` states [count, D] from the initial law; always the same ones.
+std::vector<float> ProbeStates(const ModelInfo& info, int count);
+
+// Energies and gradients are finite, and both plans agree on the energies.
+absl::Status CheckFinite(const Evaluation& evaluation);
+
+// Each row's bits stay the same next to other rows, in another place, next to
+// rows that are not a number, and alone. `expected` belongs to `states`, a
+// whole tile of `probe`.
+absl::Status CheckRowsIndependent(ModelProbe& probe,
+                                  absl::Span<const float> states,
+                                  const Evaluation& expected);
+
+// Gradients agree with central differences of the energy on a few coordinates
+// of a few states. Where float32 is too coarse to tell, or a kink is near,
+// nothing is held against a model: it takes several clear contradictions.
+absl::Status CheckGradient(ModelProbe& probe, const ModelInfo& info,
+                           absl::Span<const float> states,
+                           const Evaluation& evaluation);
+
+// Whether `probe`, of any tile size, gives the bits of `expected` for `states`
+// in every row of its tile.
+absl::StatusOr<bool> GivesSameBits(ModelProbe& probe,
+                                   absl::Span<const float> states,
+                                   const Evaluation& expected);
+
+}  // namespace basin::internal
+
+#endif  // BASIN_CORE_MODEL_MODEL_CHECKS_H_

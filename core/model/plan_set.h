@@ -1,0 +1,60 @@
+#ifndef BASIN_CORE_MODEL_PLAN_SET_H_
+#define BASIN_CORE_MODEL_PLAN_SET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
+
+#include "core/backend/backend.h"
+#include "core/model/energy_model.h"
+
+namespace basin::internal {
+
+// A model compiled for one row count: the energy alone, and with its
+// gradient. Immutable; thread-safe.
+struct TilePlans {
+  int rows = 0;
+  std::unique_ptr<const Plan> energy;    // x -> energy
+  std::unique_ptr<const Plan> gradient;  // x -> energy, grad_energy
+
+  // Workspace that either needs.
+  size_t workspace_bytes() const;
+};
+
+// Runs `plans` with `workspace`. Both must outlive the result.
+std::unique_ptr<EnergyFunction> BindPlans(const TilePlans& plans,
+                                          Workspace& workspace);
+
+// An energy that is a set of plans. Immutable; thread-safe.
+class PlannedEnergyModel : public EnergyModel {
+ public:
+  // What Load() found out, in one piece.
+  struct Parts {
+    std::vector<TilePlans> plans;  // ascending in rows, at least one
+    std::shared_ptr<const WeightStore> weights;
+    double evaluation_seconds = 0;
+  };
+  PlannedEnergyModel(const Backend& backend, ModelInfo info, Parts parts);
+
+  absl::Span<const int> tile_sizes() const override { return tile_sizes_; }
+  size_t memory_bytes() const override { return parts_.weights->bytes(); }
+  size_t workspace_bytes() const override { return workspace_bytes_; }
+  double evaluation_seconds() const override {
+    return parts_.evaluation_seconds;
+  }
+  std::unique_ptr<EnergyFunction> Bind(int tile_rows,
+                                       Workspace& workspace) const override;
+
+ private:
+  const Parts parts_;
+  std::vector<int> tile_sizes_;
+  size_t workspace_bytes_ = 0;
+};
+
+}  // namespace basin::internal
+
+#endif  // BASIN_CORE_MODEL_PLAN_SET_H_
