@@ -1,0 +1,62 @@
+#ifndef BASIN_SERVER_RUNTIME_H_
+#define BASIN_SERVER_RUNTIME_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "core/backend/backend.h"
+#include "core/base/clock.h"
+#include "core/model/repository.h"
+#include "core/scheduler/scheduler.h"
+#include "server/executor.h"
+#include "server/metrics.h"
+#include "server/model_watchers.h"
+#include "server/replay_registry.h"
+#include "server/rpc_call.h"
+#include "server/server_options.h"
+
+namespace basin {
+
+namespace v1 {
+class ModelRef;
+}  // namespace v1
+
+// What the services share. Built by BasinServer, which owns it; members are
+// set before the first RPC, and each is thread-safe.
+struct Runtime {
+  ServerOptions options;
+  const Clock* clock = &Clock::Real();
+  absl::Time started = absl::InfinitePast();
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<ReplayRegistry> replay;
+  std::unique_ptr<ModelRepository> repository;
+  std::unique_ptr<Scheduler> scheduler;
+  ModelWatchers watchers;
+  CallTracker calls;
+  // Decodes and encodes for streams, so that neither workers nor gRPC's
+  // threads do.
+  std::unique_ptr<Executor> streams;
+  // Loads models.
+  std::unique_ptr<Executor> loader;
+  // Writes replay stores.
+  std::unique_ptr<Executor> files;
+  std::atomic<bool> draining = false;
+  // Whether every model of the folder has been tried.
+  std::atomic<bool> models_loaded = false;
+
+  // The ready model that `ref`, the request's field "model", names.
+  // InvalidArgument, NotFound, Unavailable, FailedPrecondition.
+  absl::StatusOr<std::shared_ptr<const EnergyModel>> FindModel(
+      const v1::ModelRef& ref) const;
+
+  // When a refused request may be tried again.
+  absl::Duration RetryDelay() const;
+};
+
+}  // namespace basin
+
+#endif  // BASIN_SERVER_RUNTIME_H_

@@ -1,0 +1,286 @@
+#include "server/sample_call.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include <grpcpp/support/status.h>
+
+#include "core/base/status_macros.h"
+#include "core/sampler/transition.h"
+#include "server/proto_convert.h"
+#include "server/sample_summary.h"
+
+namespace basin {
+namespace {
+
+constexpr absl::Duration kProgressInterval = absl::Milliseconds(250);
+
+uint64_t FreshSeed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+void ProgressToProto(const SampleProgress& progress,
+                     v1::SampleEvent::Progress& out) {
+  out.set_chain_steps_done(progress.chain_steps_done);
+  out.set_chain_steps_total(progress.chain_steps_total);
+  if (!std::isnan(progress.acceptance)) {
+    out.set_acceptance(progress.acceptance);
+  }
+  if (!std::isnan(progress.mean_energy)) {
+    out.set_mean_energy(progress.mean_energy);
+  }
+}
+
+void AcceptedToProto(const std::string& request_id, const SampleSpec& spec,
+                     v1::SampleEvent::Accepted& out) {
+  out.set_request_id(request_id);
+  out.set_seed(spec.seed);
+  out.set_model_version(spec.model->info().version);
+  TargetToProto(GetTransition(spec.transition.kind)
+                    .Target(spec.transition, spec.inverse_temperature),
+                *out.mutable_target());
+  TransitionToProto(spec.transition, *out.mutable_transition());
+  out.set_steps(spec.steps);
+}
+
+DrawsEncoder::Options EncoderOptions(const SamplePlan& plan,
+                                     const ModelInfo& model,
+                                     int64_t max_message_bytes) {
+  DrawsEncoder::Options options;
+  options.chains = plan.spec.chains;
+  options.dimension = model.dimension;
+  options.state_shape = model.state_shape;
+  options.states = plan.send_states;
+  options.energies = plan.send_energies;
+  options.gradients = plan.send_gradients;
+  // Clients that never raised gRPC's own limit of 4 MiB can still read it.
+  options.target_bytes = std::min(options.target_bytes, max_message_bytes / 2);
+  return options;
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::SampleEvent>* SampleCall::Start(
+    Runtime& runtime, const grpc::CallbackServerContext& context,
+    const v1::SampleRequest& request) {
+  auto call = std::make_shared<SampleCall>(runtime, Deadline(context), request);
+  call->self_ = call;
+  runtime.streams->Run([call] { call->Begin(); });
+  return call.get();
+}
+
+SampleCall::SampleCall(Runtime& runtime, absl::Time deadline,
+                       const v1::SampleRequest& request)
+    : runtime_(runtime),
+      call_(runtime, RpcMethod::kSample),
+      deadline_(deadline),
+      request_(request),
+      last_progress_(call_.arrival()) {}
+
+void SampleCall::OnWriteDone(bool ok) {
+  {
+    MutexLock lock(mu_);
+    writing_ = false;
+    sending_ += runtime_.clock->Now() - write_started_;
+  }
+  if (ok) return Schedule();
+  OnCancel();
+}
+
+void SampleCall::OnCancel() {
+  // Not here: Cancel() may wait for a lock that a pump holds.
+  runtime_.streams->Run([self = shared_from_this()] { self->Abandon(); });
+}
+
+void SampleCall::OnDone() { self_.reset(); }
+
+void SampleCall::Abandon() {
+  std::shared_ptr<SampleJob> job;
+  {
+    MutexLock lock(mu_);
+    abandoned_ = true;
+    job = job_;
+  }
+  if (job != nullptr) {
+    job->Cancel(runtime_.clock->Now() >= deadline_
+                    ? absl::DeadlineExceededError("the call's deadline passed")
+                    : absl::CancelledError("the client cancelled the call"));
+  }
+  Schedule();
+}
+
+void SampleCall::Begin() {
+  if (absl::Status status = Submit(); !status.ok()) {
+    {
+      MutexLock lock(mu_);
+      finished_ = true;
+      final_status_ = std::move(status);
+    }
+    return Perform(Action::kFinish);
+  }
+  bool abandoned = false;
+  {
+    MutexLock lock(mu_);
+    abandoned = abandoned_;
+    write_started_ = runtime_.clock->Now();
+  }
+  Perform(Action::kWrite);
+  if (abandoned) Abandon();
+}
+
+absl::Status SampleCall::Submit() {
+  BASIN_RETURN_IF_ERROR(call_.admission());
+  if (runtime_.clock->Now() >= deadline_) {
+    return absl::DeadlineExceededError(
+        "the call's deadline had passed when it arrived");
+  }
+  BASIN_ASSIGN_OR_RETURN(model_, runtime_.FindModel(request_.model()));
+  BASIN_ASSIGN_OR_RETURN(
+      SamplePlan plan,
+      DecodeSampleRequest(request_, model_->info(), runtime_.options.limits,
+                          FreshSeed()));
+  plan.spec.model = model_;
+  BASIN_RETURN_IF_ERROR(FillPlan(plan));
+  transition_ = plan.spec.transition;
+  chains_ = plan.spec.chains;
+  AcceptedToProto(call_.id(), plan.spec, *event_.mutable_accepted());
+  DrawsEncoder::Options encoder = EncoderOptions(
+      plan, model_->info(), runtime_.options.limits.max_message_bytes);
+
+  MutexLock lock(mu_);  // a listener may come before job_ is set
+  BASIN_ASSIGN_OR_RETURN(job_,
+                         runtime_.scheduler->Submit(std::move(plan.spec)));
+  encoder_.emplace(std::move(encoder));
+  writing_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SampleCall::FillPlan(SamplePlan& plan) {
+  const ModelInfo& info = model_->info();
+  const bool may_have_buffer =
+      plan.init == SamplePlan::Init::kReplay ||
+      (plan.init == SamplePlan::Init::kDefault && info.replay.capacity > 0);
+  std::shared_ptr<ReplayBuffer> buffer;
+  if (may_have_buffer) {
+    BASIN_ASSIGN_OR_RETURN(buffer, runtime_.replay->Get(info));
+  }
+  BASIN_ASSIGN_OR_RETURN(draw_, FillInitialStates(info, buffer.get(), plan));
+  if (plan.write_back && !draw_.slots.empty()) replay_ = std::move(buffer);
+
+  JobOptions& options = plan.spec.options;
+  options.deadline = JobDeadline(options.on_deadline);
+  options.listener = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Schedule();
+  };
+  return absl::OkStatus();
+}
+
+absl::Time SampleCall::JobDeadline(JobOptions::OnDeadline on_deadline) const {
+  if (on_deadline == JobOptions::OnDeadline::kFail ||
+      deadline_ == absl::InfiniteFuture()) {
+    return deadline_;
+  }
+  // A tenth of the time is left for sending, within reason.
+  const absl::Duration left = deadline_ - runtime_.clock->Now();
+  return deadline_ -
+         std::clamp(left / 10, absl::Milliseconds(10), absl::Seconds(2));
+}
+
+void SampleCall::Schedule() {
+  if (scheduled_.exchange(true)) return;
+  runtime_.streams->Run([self = shared_from_this()] { self->Pump(); });
+}
+
+void SampleCall::Pump() {
+  scheduled_ = false;
+  Action action = Action::kNothing;
+  {
+    MutexLock lock(mu_);
+    if (writing_ || finished_ || job_ == nullptr) return;
+    action = Next();
+    writing_ = action == Action::kWrite;
+    finished_ = action == Action::kFinish || action == Action::kWriteAndFinish;
+    write_started_ = runtime_.clock->Now();
+  }
+  Perform(action);
+}
+
+SampleCall::Action SampleCall::Next() {
+  // Asked first: all frames are there once it is true.
+  const bool done = job_->Done();
+  TakeFrames();
+  if (encoder_->HasMessage() && !abandoned_) {
+    if (std::exchange(first_result_, false)) {
+      runtime_.metrics->OnFirstResult(runtime_.clock->Now() - call_.arrival());
+    }
+    event_.Clear();
+    encoder_->NextMessage(*event_.mutable_draws());
+    return Action::kWrite;
+  }
+  if (done) return End(job_->TakeResult());
+  if (abandoned_ || !ProgressDue()) return Action::kNothing;
+  event_.Clear();
+  ProgressToProto(job_->Progress(), *event_.mutable_progress());
+  return Action::kWrite;
+}
+
+void SampleCall::TakeFrames() {
+  while (encoder_->WantsFrame()) {
+    std::optional<Frame> frame = job_->TakeFrame();
+    if (!frame.has_value()) return;
+    trace_.AddFrame(*frame);
+    if (encoder_->wanted() && !abandoned_)
+      encoder_->AddFrame(*std::move(frame));
+  }
+}
+
+bool SampleCall::ProgressDue() {
+  const absl::Time now = runtime_.clock->Now();
+  if (now - last_progress_ < kProgressInterval) return false;
+  last_progress_ = now;
+  return true;
+}
+
+SampleCall::Action SampleCall::End(SampleResult result) {
+  final_status_ = result.status;
+  if (!result.status.ok() || abandoned_) {
+    if (final_status_.ok()) {
+      final_status_ = absl::CancelledError("the client cancelled the call");
+    }
+    return Action::kFinish;
+  }
+  if (std::exchange(first_result_, false)) {
+    runtime_.metrics->OnFirstResult(runtime_.clock->Now() - call_.arrival());
+  }
+  event_.Clear();
+  v1::SampleEvent::Summary& summary = *event_.mutable_summary();
+  SummaryToProto(transition_.kind, chains_, model_->info().dimension, result,
+                 summary);
+  summary.mutable_energy_trace()->Add(trace_.values().begin(),
+                                      trace_.values().end());
+  TimesToProto({result.queued, result.running, sending_},
+               *summary.mutable_timings());
+  if (replay_ != nullptr) {
+    summary.set_replay_written(replay_->WriteBack(draw_, result.last_states));
+  }
+  return Action::kWriteAndFinish;
+}
+
+void SampleCall::Perform(Action action) {
+  switch (action) {
+    case Action::kNothing:
+      return;
+    case Action::kWrite:
+      return StartWrite(&event_);
+    case Action::kWriteAndFinish:
+      return StartWriteAndFinish(&event_, grpc::WriteOptions(),
+                                 call_.End(final_status_));
+    case Action::kFinish:
+      return Finish(call_.End(final_status_));
+  }
+}
+
+}  // namespace basin

@@ -1,0 +1,100 @@
+#include "server/score_request.h"
+
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include "core/base/status_macros.h"
+#include "server/proto_convert.h"
+#include "server/runtime.h"
+#include "server/tensor_convert.h"
+
+#include "basin/v1/scorer.pb.h"
+
+namespace basin {
+namespace {
+
+// The answer of a uint8 request is four times its size.
+absl::Status CheckResponseBytes(const ScoreSpec& spec, const ModelInfo& model,
+                                const RequestLimits& limits) {
+  constexpr int64_t kOverhead = 1024;
+  const int64_t floats =
+      spec.want == ScoreSpec::Want::kEnergy ? 1 : model.dimension + 1;
+  const int64_t bytes =
+      spec.rows * floats * static_cast<int64_t>(sizeof(float)) + kOverhead;
+  if (bytes <= limits.max_message_bytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "inputs: expected an answer of at most ", limits.max_message_bytes,
+      " bytes (max_message_bytes), got ", spec.rows, " rows that need ", bytes,
+      "; send them in several requests"));
+}
+
+}  // namespace
+
+absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
+                                             const ModelInfo& model,
+                                             const RequestLimits& limits) {
+  ScoreSpec spec;
+  BASIN_RETURN_IF_ERROR(
+      CheckPriority(request.priority(), spec.options.priority));
+  if (!request.has_inputs()) {
+    return absl::InvalidArgumentError("inputs: expected a tensor, got none");
+  }
+  BASIN_ASSIGN_OR_RETURN(
+      FloatRows rows,
+      RowsFromProto(request.inputs(),
+                    {"inputs", &model, limits.max_rows, "max_rows"}));
+  spec.rows = rows.rows;
+  spec.inputs = std::move(rows.values);
+  spec.want = request.want_gradients() ? ScoreSpec::Want::kEnergyAndGradient
+                                       : ScoreSpec::Want::kEnergy;
+  BASIN_RETURN_IF_ERROR(CheckResponseBytes(spec, model, limits));
+  return spec;
+}
+
+absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
+                                         const v1::ScoreRequest& request,
+                                         ScoreStart start) {
+  PendingScore pending;
+  pending.arrival = runtime.clock->Now();
+  if (pending.arrival >= start.deadline) {
+    return absl::DeadlineExceededError(
+        "the call's deadline had passed when the request arrived");
+  }
+  BASIN_ASSIGN_OR_RETURN(pending.model, runtime.FindModel(request.model()));
+  BASIN_ASSIGN_OR_RETURN(ScoreSpec spec,
+                         DecodeScoreRequest(request, pending.model->info(),
+                                            runtime.options.limits));
+  pending.id = request.id();
+  pending.request_id = std::move(start.request_id);
+  pending.bytes = static_cast<int64_t>(spec.inputs.size() * sizeof(float));
+  spec.model = pending.model;
+  spec.options.deadline = start.deadline;
+  spec.options.listener = std::move(start.listener);
+  BASIN_ASSIGN_OR_RETURN(pending.job,
+                         runtime.scheduler->Submit(std::move(spec)));
+  return pending;
+}
+
+absl::Status FinishScore(Runtime& runtime, const PendingScore& pending,
+                         v1::ScoreResponse& response) {
+  const ScoreResult result = pending.job->TakeResult();
+  BASIN_RETURN_IF_ERROR(result.status);
+  const ModelInfo& info = pending.model->info();
+  const int64_t rows = static_cast<int64_t>(result.energies.size());
+  response.set_id(pending.id);
+  response.set_request_id(pending.request_id);
+  response.set_model_version(info.version);
+  FloatsToProto({rows}, {}, result.energies, *response.mutable_energies());
+  if (!result.grad_energies.empty()) {
+    FloatsToProto({rows}, info.state_shape.dims(), result.grad_energies,
+                  *response.mutable_gradients());
+  }
+  TimesToProto({result.queued, result.running, absl::ZeroDuration()},
+               *response.mutable_timings());
+  runtime.metrics->OnEnergies(info, result.energies);
+  runtime.metrics->OnFirstResult(runtime.clock->Now() - pending.arrival);
+  return absl::OkStatus();
+}
+
+}  // namespace basin

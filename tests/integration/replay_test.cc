@@ -1,0 +1,214 @@
+// Replay against the real server, through restarts and crashes.
+
+#include <signal.h>
+
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/requests.h"
+#include "tests/integration/server_process.h"
+#include "tests/testing/temp_dir.h"
+
+#include "basin/v1/replay.grpc.pb.h"
+
+namespace basin::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kModel[] = "mixture2d";
+
+ServerProcess::Options WithState(const std::string& state) {
+  ServerProcess::Options options;
+  options.state = state;
+  return options;
+}
+
+struct DrawAnswer {
+  grpc::Status status;
+  std::vector<float> states;
+};
+
+DrawAnswer Draw(const ServerProcess& server, int64_t count, uint64_t seed) {
+  grpc::ClientContext context;
+  v1::ReplayDrawRequest request;
+  request.mutable_model()->set_name(kModel);
+  request.set_count(count);
+  request.set_seed(seed);
+  const auto reader =
+      v1::Replay::NewStub(server.channel())->Draw(&context, request);
+  DrawAnswer answer;
+  v1::ReplayDrawResponse part;
+  while (reader->Read(&part)) {
+    EXPECT_EQ(part.seed(), seed);
+    const std::vector<float> states = FloatsOf(part.states());
+    answer.states.insert(answer.states.end(), states.begin(), states.end());
+  }
+  answer.status = reader->Finish();
+  return answer;
+}
+
+grpc::Status Snapshot(const ServerProcess& server) {
+  grpc::ClientContext context;
+  v1::ReplaySnapshotRequest request;
+  request.mutable_model()->set_name(kModel);
+  v1::ReplaySnapshotResponse response;
+  return v1::Replay::NewStub(server.channel())
+      ->Snapshot(&context, request, &response);
+}
+
+// States [n, 2] that say which they are: (first, 1), (first + 1, 1), ...
+std::vector<float> Numbered(int first, int n) {
+  std::vector<float> states;
+  for (int i = 0; i < n; ++i) {
+    states.push_back(static_cast<float>(first + i));
+    states.push_back(1);
+  }
+  return states;
+}
+
+TEST(Replay, InsertDrawClear) {
+  const ServerProcess server;
+  EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 0);
+  EXPECT_THAT(
+      Draw(server, 1, 1).status,
+      IsError(grpc::StatusCode::FAILED_PRECONDITION, HasSubstr("empty")));
+  EXPECT_TRUE(InsertStates(server, Numbered(0, 10)).ok());
+  const v1::ReplayStatsResponse stats = ReplayStatsOf(server, kModel);
+  EXPECT_EQ(stats.size(), 10);
+  EXPECT_EQ(stats.inserts(), 10);
+  EXPECT_EQ(stats.capacity(), 8192);
+  EXPECT_EQ(stats.model_version(), 1);
+
+  const DrawAnswer drawn = Draw(server, 50, 3);
+  ASSERT_EQ(drawn.states.size(), 100U);
+  for (size_t i = 0; i < 100; i += 2) {
+    EXPECT_GE(drawn.states[i], 0);
+    EXPECT_LT(drawn.states[i], 10);
+    EXPECT_EQ(drawn.states[i + 1], 1);
+  }
+  EXPECT_EQ(Draw(server, 50, 3).states, drawn.states);
+
+  grpc::ClientContext context;
+  v1::ReplayClearRequest request;
+  request.mutable_model()->set_name(kModel);
+  v1::ReplayClearResponse response;
+  EXPECT_TRUE(v1::Replay::NewStub(server.channel())
+                  ->Clear(&context, request, &response)
+                  .ok());
+  EXPECT_EQ(response.removed(), 10);
+  EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 0);
+}
+
+TEST(Replay, SamplingWritesBack) {
+  const ServerProcess server;
+  v1::SampleRequest request = MixtureRequest(20, 30);
+  request.mutable_replay();
+  const SampleAnswer first = Sample(server, request);
+  ASSERT_TRUE(first.status.ok()) << first.status.error_message();
+  EXPECT_EQ(first.summary.replay_written(), 20);
+  EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 20);
+  // And sampling by default starts there now.
+  request.clear_init();
+  EXPECT_GT(Sample(server, request).summary.replay_written(), 0);
+  request.mutable_replay()->set_write_back(false);
+  EXPECT_EQ(Sample(server, request).summary.replay_written(), 0);
+}
+
+TEST(Replay, BadRequestsAreRefused) {
+  const ServerProcess server;
+  EXPECT_THAT(
+      InsertStates(server, {}),
+      IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("states.shape")));
+  EXPECT_THAT(Draw(server, -1, 1).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("count: expected 1 to")));
+  EXPECT_THAT(
+      Draw(server, int64_t{1} << 40, 1).status,
+      IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("max_chains")));
+  grpc::ClientContext context;
+  v1::ReplayInsertResponse response;
+  const auto writer =
+      v1::Replay::NewStub(server.channel())->Insert(&context, &response);
+  writer->WritesDone();
+  EXPECT_THAT(writer->Finish(), IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                                        HasSubstr("at least one message")));
+}
+
+TEST(Replay, ARestartRestoresIt) {
+  const TempDir folder;
+  std::vector<float> drawn;
+  {
+    ServerProcess server(WithState(folder.path()));
+    EXPECT_TRUE(InsertStates(server, Numbered(0, 100)).ok());
+    v1::SampleRequest request = MixtureRequest(20, 30);
+    request.mutable_replay();
+    EXPECT_GT(Sample(server, request).summary.replay_written(), 0);
+    drawn = Draw(server, 200, 5).states;
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.Wait(), 0);
+  }
+  const ServerProcess server(WithState(folder.path()));
+  EXPECT_GE(ReplayStatsOf(server, kModel).size(), 100);
+  EXPECT_EQ(ReplayStatsOf(server, kModel).torn_slots(), 0);
+  EXPECT_EQ(Draw(server, 200, 5).states, drawn);
+}
+
+// The numbers of all states in the buffer, by drawing often enough.
+std::set<int> NumbersIn(const ServerProcess& server, uint64_t seed) {
+  std::set<int> numbers;
+  const int64_t size = ReplayStatsOf(server, kModel).size();
+  for (int round = 0; round < 3; ++round) {
+    const std::vector<float> states =
+        Draw(server, std::min<int64_t>(20 * size, 60000), seed++).states;
+    for (size_t i = 0; i < states.size(); i += 2) {
+      numbers.insert(static_cast<int>(states[i]));
+    }
+  }
+  return numbers;
+}
+
+// Kills the server while it inserts and snapshots, again and again: the store
+// always opens, with every insert that was acknowledged.
+TEST(Replay, KillsDuringSnapshotsLoseNothing) {
+  const TempDir folder;
+  constexpr int kRounds = 10;
+  constexpr int kBatch = 20;
+  int acknowledged = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    ServerProcess::Options options = WithState(folder.path());
+    options.flags = {"--replay_snapshot_interval=1ms"};
+    ServerProcess server(options);
+    ASSERT_EQ(ReplayStatsOf(server, kModel).size(), acknowledged)
+        << "in round " << round;
+    EXPECT_EQ(ReplayStatsOf(server, kModel).torn_slots(), 0);
+    // Snapshots overlap the inserts, and the kill overlaps both.
+    std::thread snapshots([&server] {
+      while (Snapshot(server).ok()) {
+      }
+    });
+    for (int batch = 0; batch <= round % 4; ++batch) {
+      ASSERT_TRUE(InsertStates(server, Numbered(acknowledged, kBatch)).ok());
+      acknowledged += kBatch;
+    }
+    server.Signal(SIGKILL);
+    EXPECT_EQ(server.Wait(), -SIGKILL);
+    snapshots.join();
+  }
+  const ServerProcess server(WithState(folder.path()));
+  std::set<int> all;
+  for (int i = 0; i < acknowledged; ++i) all.insert(i);
+  EXPECT_EQ(NumbersIn(server, 1), all);
+}
+
+}  // namespace
+}  // namespace basin::testing
