@@ -61,7 +61,7 @@ run_ctest() { ctest --test-dir "$1" -j "$jobs" --output-on-failure "${@:2}"; }
 if $all; then
   say "ThreadSanitizer over core/"
   configure_and_build build-tsan -C deploy/cmake/presets/tsan.cmake
-  run_ctest build-tsan -L core
+  run_ctest build-tsan -L core -LE statistical
   say "AddressSanitizer and UndefinedBehaviorSanitizer"
   configure_and_build build-asan -C deploy/cmake/presets/asan.cmake
   run_ctest build-asan -LE lint

@@ -48,24 +48,28 @@ const char* const kTransitionHelp =
     "igebm, jem: published recipes of noisy descent\n"
     "default: the model's";
 
-absl::StatusOr<v1::Transition> MakeTransition(const SampleArguments& args) {
+template <typename Message>
+void SetStepSize(const SampleArguments& args, Message& transition) {
+  if (args.step_size) transition.set_step_size(*args.step_size);
+}
+
+v1::Transition MakeTransition(const SampleArguments& args) {
   v1::Transition transition;
   const std::string& name = args.transition;
-  const double step_size = args.step_size.value_or(0);
   if (name == "ula" || name == "langevin") {
-    transition.mutable_ula()->set_step_size(step_size);
+    SetStepSize(args, *transition.mutable_ula());
   } else if (name == "mala") {
-    transition.mutable_mala()->set_step_size(step_size);
+    SetStepSize(args, *transition.mutable_mala());
   } else if (name == "random_walk") {
-    transition.mutable_random_walk()->set_step_size(step_size);
+    SetStepSize(args, *transition.mutable_random_walk());
   } else if (name == "igebm") {
     v1::Transition::Igebm& igebm = *transition.mutable_igebm();
-    igebm.set_step_size(step_size);
+    SetStepSize(args, igebm);
     if (args.noise_std) igebm.set_noise_std(*args.noise_std);
     if (args.gradient_clip) igebm.set_gradient_clip(*args.gradient_clip);
   } else {
     v1::Transition::Jem& jem = *transition.mutable_jem();
-    jem.set_step_size(step_size);
+    SetStepSize(args, jem);
     if (args.noise_std) jem.set_noise_std(*args.noise_std);
   }
   return transition;
@@ -131,9 +135,7 @@ absl::StatusOr<v1::SampleRequest> MakeRequest(const v1::Model& model,
   absl::Status status = FillTransition(model, args);
   if (!status.ok()) return status;
   if (!args.transition.empty()) {
-    auto transition = MakeTransition(args);
-    if (!transition.ok()) return transition.status();
-    *request.mutable_transition() = *transition;
+    *request.mutable_transition() = MakeTransition(args);
   }
   request.set_inverse_temperature(args.beta);
   status = FillInit(model, args, request);
