@@ -31,8 +31,8 @@ absl::Status Bad(const std::string& path, absl::string_view what) {
 
 // The text of `key`'s value in the header's dictionary.
 absl::StatusOr<absl::string_view> HeaderValue(const std::string& path,
-                                             absl::string_view header,
-                                             absl::string_view key) {
+                                              absl::string_view header,
+                                              absl::string_view key) {
   const std::string quoted = absl::StrCat("'", key, "':");
   const size_t at = header.find(quoted);
   if (at == absl::string_view::npos) {
@@ -71,7 +71,7 @@ absl::Status ParseShape(const std::string& path, absl::string_view text,
 
 // Where the header's text is in `bytes`.
 absl::StatusOr<absl::string_view> FindHeader(const std::string& path,
-                                            absl::string_view bytes) {
+                                             absl::string_view bytes) {
   if (bytes.size() < 12 || !absl::StartsWith(bytes, kMagic)) {
     return Bad(path, "this is no .npy file");
   }

@@ -86,7 +86,8 @@ class Backend {
   // into `weights` (of this backend), once for each Tensor::id() and layout.
   // Unimplemented, naming the operation, for what the device cannot compute.
   virtual absl::StatusOr<std::unique_ptr<Plan>> Compile(
-      const Graph& graph, const std::shared_ptr<WeightStore>& weights) const = 0;
+      const Graph& graph,
+      const std::shared_ptr<WeightStore>& weights) const = 0;
 
   virtual const TileOps& tile_ops() const = 0;
 

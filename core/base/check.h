@@ -12,9 +12,9 @@ namespace basin::internal {
 
 }  // namespace basin::internal
 
-#define BASIN_CHECK(condition)                                          \
-  (static_cast<bool>(condition)                                         \
-       ? static_cast<void>(0)                                           \
+#define BASIN_CHECK(condition)  \
+  (static_cast<bool>(condition) \
+       ? static_cast<void>(0)   \
        : ::basin::internal::CheckFailed(__FILE__, __LINE__, #condition))
 
 #ifdef NDEBUG

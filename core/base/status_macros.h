@@ -9,10 +9,10 @@
 #include <absl/status/statusor.h>
 
 // Returns from the enclosing function if `expr`, a Status, is an error.
-#define BASIN_RETURN_IF_ERROR(expr)                  \
-  do {                                               \
-    absl::Status basin_status_ = (expr);             \
-    if (!basin_status_.ok()) return basin_status_;   \
+#define BASIN_RETURN_IF_ERROR(expr)                \
+  do {                                             \
+    absl::Status basin_status_ = (expr);           \
+    if (!basin_status_.ok()) return basin_status_; \
   } while (false)
 
 #define BASIN_INTERNAL_CONCAT_(a, b) a##b

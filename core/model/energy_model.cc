@@ -24,10 +24,10 @@ namespace {
 // The tile that all others are compared with.
 constexpr int kReferenceRows = 16;
 // For the last few rows of a queue.
-constexpr int kSmallTiles[] = {1, 4};
+constexpr int kSmallTiles[] = {1, 2, 4, 8};
 // Where nobody says otherwise, tiles grow until
 constexpr int kMaxTileRows = 1024;
-constexpr double kMaxTileSeconds = 1.5e-3;       // below a quantum, or
+constexpr double kMaxTileSeconds = 2.5e-3;       // about a quantum, or
 constexpr int kAlwaysFits = 64;                  // beyond which
 constexpr size_t kCacheBytes = size_t{1} << 20;  // a workspace must fit in L2.
 

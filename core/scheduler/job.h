@@ -28,22 +28,22 @@ using JobListener = std::function<void()>;
 
 // What all jobs have.
 struct JobOptions {
-  int priority = 5;                                 // 1 (first) to 9
-  absl::Time deadline = absl::InfiniteFuture();     // then the job ends
+  int priority = 5;                              // 1 (first) to 9
+  absl::Time deadline = absl::InfiniteFuture();  // then the job ends
   enum class OnDeadline { kFail, kPartial };
-  OnDeadline on_deadline = OnDeadline::kFail;       // kPartial: sampling only
-  JobListener listener;                             // may be empty
+  OnDeadline on_deadline = OnDeadline::kFail;  // kPartial: sampling only
+  JobListener listener;                        // may be empty
 };
 
 struct SampleSpec {
   std::shared_ptr<const EnergyModel> model;
   TransitionParams transition;
   double inverse_temperature = 1;
-  Box box;                  // where the chains live
+  Box box;  // where the chains live
   int64_t chains = 1;
-  int64_t warmup = 0;       // transitions whose states are discarded
-  int64_t steps = 0;        // transitions after warm-up
-  int64_t keep_every = 0;   // keep every k-th state; 0 = only the last
+  int64_t warmup = 0;      // transitions whose states are discarded
+  int64_t steps = 0;       // transitions after warm-up
+  int64_t keep_every = 0;  // keep every k-th state; 0 = only the last
   uint64_t seed = 0;
   // Starting states, [chains, D]. The caller has drawn or checked them.
   std::vector<float> initial;
@@ -65,28 +65,29 @@ struct Frame {
 };
 
 struct SampleProgress {
-  int64_t chain_steps_done = 0;   // over all chains, warm-up included
+  int64_t chain_steps_done = 0;  // over all chains, warm-up included
   int64_t chain_steps_total = 0;
-  double acceptance = 0;          // so far; NaN if the transition has none
-  double mean_energy = 0;         // of the chains as last seen; NaN before
+  double acceptance = 0;   // so far; NaN if the transition has none
+  double mean_energy = 0;  // of the chains as last seen; NaN before
 };
 
 struct SampleResult {
-  absl::Status status;          // OK, or why the job ended early
-  bool truncated = false;       // ended early with kPartial
+  absl::Status status;     // OK, or why the job ended early
+  bool truncated = false;  // ended early with kPartial
   DeclaredTarget target;
-  int64_t chain_steps = 0;      // done, warm-up included
-  double acceptance = 0;        // after warm-up; NaN if there is none
-  double mean_energy = 0;       // of the last states; NaN if all diverged
-  std::vector<int64_t> diverged_chains;  // chain indices, ascending, the first 100
+  int64_t chain_steps = 0;  // done, warm-up included
+  double acceptance = 0;    // after warm-up; NaN if there is none
+  double mean_energy = 0;   // of the last states; NaN if all diverged
+  std::vector<int64_t>
+      diverged_chains;  // chain indices, ascending, the first 100
   int64_t num_diverged = 0;
   // Traces of the energy and of up to 15 coordinates, evenly spaced, for
   // Diagnose(); empty if fewer than 4 states were kept.
   ChainTraces traces;
   // The chains' last states, [chains, D]; for writing back to a replay buffer.
   std::vector<float> last_states;
-  absl::Duration queued;        // from submission to the first quantum
-  absl::Duration running;       // from then to the end
+  absl::Duration queued;   // from submission to the first quantum
+  absl::Duration running;  // from then to the end
 };
 
 // A running Sample request. Thread-safe. Dropping the last reference does not

@@ -38,15 +38,15 @@ class SchedulerObserver {
 };
 
 struct SchedulerOptions {
-  int workers = 0;                                  // 0 = one per core
+  int workers = 0;  // 0 = one per core
   absl::Duration quantum = absl::Milliseconds(2);
   // Admission, over all models; beyond it a request is refused at once.
   // Estimated seconds of work by one worker, ready and running.
   absl::Duration max_work = absl::Hours(1);
-  int64_t max_bytes = int64_t{2} << 30;             // states and results held
-  int64_t max_rows = int64_t{1} << 20;              // ready and running
+  int64_t max_bytes = int64_t{2} << 30;  // states and results held
+  int64_t max_rows = int64_t{1} << 20;   // ready and running
   const Clock* clock = &Clock::Real();
-  SchedulerObserver* observer = nullptr;            // not owned; may be null
+  SchedulerObserver* observer = nullptr;  // not owned; may be null
 };
 
 // What the scheduler is doing now.
@@ -73,7 +73,8 @@ class Scheduler {
   // larger than a bound of admission by itself, naming the bound;
   // ResourceExhausted beyond the bounds of admission, with a hint when to try
   // again; Unavailable after Drain(). Nothing is queued on error.
-  virtual absl::StatusOr<std::shared_ptr<SampleJob>> Submit(SampleSpec spec) = 0;
+  virtual absl::StatusOr<std::shared_ptr<SampleJob>> Submit(
+      SampleSpec spec) = 0;
   virtual absl::StatusOr<std::shared_ptr<ScoreJob>> Submit(ScoreSpec spec) = 0;
 
   virtual SchedulerLoad Load() const = 0;

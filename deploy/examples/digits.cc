@@ -16,8 +16,8 @@ int main(int argc, char** argv) {
   if (!digits.ok()) return std::cerr << digits.status() << "\n", 1;
 
   basin::client::Array inputs{{16, 1, 28, 28}, digits->states.values};
-  const auto scores = client->Score(request.model(),
-                                    basin::client::ToTensor(inputs), {});
+  const auto scores =
+      client->Score(request.model(), basin::client::ToTensor(inputs), {});
   if (!scores.ok()) return std::cerr << scores.status() << "\n", 1;
   for (const float energy : scores->energies.values) {
     std::cout << energy << " ";

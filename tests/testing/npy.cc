@@ -13,11 +13,11 @@ namespace basin::testing {
 namespace {
 
 DType ParseDType(const std::string& header) {
-  static const auto* const types = new std::map<std::string, DType>{
-      {"<f4", DType::kFloat32},
-      {"<f8", DType::kFloat64},
-      {"<i8", DType::kInt64},
-      {"|u1", DType::kUint8}};
+  static const auto* const types =
+      new std::map<std::string, DType>{{"<f4", DType::kFloat32},
+                                       {"<f8", DType::kFloat64},
+                                       {"<i8", DType::kInt64},
+                                       {"|u1", DType::kUint8}};
   const size_t at = header.find("'descr': '");
   BASIN_CHECK(at != std::string::npos);
   const auto it = types->find(header.substr(at + 10, 3));

@@ -3,11 +3,10 @@
 
 // Matchers for absl::Status and absl::StatusOr; the packaged Abseil has none.
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "core/base/status_macros.h"
 
@@ -46,8 +45,8 @@ MATCHER_P2(StatusIs, code, message, "") {
   lhs = std::move(result).value()
 
 // Assigns the value of a StatusOr, or fails the test.
-#define ASSERT_OK_AND_ASSIGN(lhs, expr)  \
-  BASIN_INTERNAL_ASSERT_OK_AND_ASSIGN(   \
+#define ASSERT_OK_AND_ASSIGN(lhs, expr) \
+  BASIN_INTERNAL_ASSERT_OK_AND_ASSIGN(  \
       BASIN_INTERNAL_CONCAT(basin_assert_, __LINE__), lhs, expr)
 
 #endif  // BASIN_TESTS_TESTING_STATUS_MATCHERS_H_
