@@ -5,7 +5,7 @@
 #   deploy/packages.sh missing GROUP...   print those that are not installed
 #   deploy/packages.sh install GROUP...   install those (needs root or sudo)
 #
-# Groups: build, quickstart, test, lint, train.
+# Groups: build, quickstart, test, benchmark, lint, train.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
@@ -13,8 +13,9 @@ build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
   libdnnl-dev libonnx-dev prometheus-cpp-dev libcli11-dev libpng-dev
   zlib1g-dev libgtest-dev libgmock-dev)
 quickstart=(python3 python3-numpy python3-matplotlib)
-test=(libbenchmark-dev python3 python3-numpy python3-grpcio python3-grpc-tools
+test=(python3 python3-numpy python3-grpcio python3-grpc-tools
   python3-protobuf curl)
+benchmark=(python3-torch libopenblas0-openmp)
 lint=(clang clang-format clang-tidy libclang-rt-14-dev universal-ctags)
 train=(python3-torch python3-onnx python3-numpy python3-matplotlib python3-pil
   dataset-fashion-mnist)
@@ -23,12 +24,12 @@ packages() {
   local group
   for group in "$@"; do
     case "$group" in
-      build | quickstart | test | lint | train)
+      build | quickstart | test | benchmark | lint | train)
         local -n list="$group"
         printf '%s\n' "${list[@]}"
         ;;
       *)
-        echo "deploy/packages.sh: no group '$group': build, quickstart, test, lint, train" >&2
+        echo "deploy/packages.sh: no group '$group': build, quickstart, test, benchmark, lint, train" >&2
         exit 2
         ;;
     esac

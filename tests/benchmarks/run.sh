@@ -7,7 +7,7 @@
 #   --pytorch PYTHON  an interpreter with a current PyTorch, measured beside
 #                     Debian's (/usr/bin/python3 with python3-torch)
 #
-# Needs tests/run.sh, or a build in build/, before. Every figure is a ratio of
+# Needs what deploy/packages.sh install build test benchmark installs. Every figure is a ratio of
 # two things measured in this run, or a bound; absolute rates are printed for
 # orientation only. Let nothing else run meanwhile.
 set -euo pipefail
@@ -22,7 +22,7 @@ while (($#)); do
       shift
       ;;
     -h | --help)
-      sed -n '2,12s/^# \{0,1\}//p' "$0"
+      sed -n '2,13s/^# \{0,1\}//p' "$0"
       exit 0
       ;;
     *)
@@ -40,13 +40,22 @@ results="$(mktemp -d)"
 trap 'rm -r "$results"' EXIT
 echo "Measuring in process ..." >&2
 build/bin/engine_benchmark >"$results/engine"
+# measure_pytorch NAME PYTHON: as it comes, and with the settings that may
+# suit it better: one thread, or threads that do not spin.
+measure_pytorch() {
+  "$2" tests/benchmarks/pytorch_mlp.py >"$results/$1"
+  OMP_NUM_THREADS=1 "$2" tests/benchmarks/pytorch_mlp.py 1 \
+    >"$results/$1_one_thread"
+  OMP_WAIT_POLICY=passive "$2" tests/benchmarks/pytorch_mlp.py "$(nproc)" \
+    >"$results/$1_passive"
+}
 if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
   echo "Measuring Debian's PyTorch ..." >&2
-  /usr/bin/python3 tests/benchmarks/pytorch_mlp.py >"$results/debian_pytorch"
+  measure_pytorch debian_pytorch /usr/bin/python3
 fi
 if [[ $current ]]; then
   echo "Measuring the other PyTorch ..." >&2
-  "$current" tests/benchmarks/pytorch_mlp.py >"$results/current_pytorch"
+  measure_pytorch current_pytorch "$current"
 fi
 echo "Measuring through gRPC ..." >&2
 build/bin/server_benchmark "$overload" >"$results/server"
