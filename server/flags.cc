@@ -7,8 +7,10 @@
 #include <CLI/Formatter.hpp>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -175,7 +177,9 @@ std::string FieldValue(const google::protobuf::Message& message,
 // The file's fields as flags, so that both are checked in one place.
 absl::StatusOr<std::vector<std::string>> ReadConfig(const std::string& path) {
   std::ifstream file(path);
-  if (!file) {
+  std::error_code error_code;
+  // A folder opens, but reads as an empty file.
+  if (!file || std::filesystem::is_directory(path, error_code)) {
     return absl::NotFoundError(
         absl::StrCat("--config: cannot read the file ", path));
   }

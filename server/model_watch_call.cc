@@ -17,12 +17,9 @@ grpc::ServerWriteReactor<v1::ModelVersion>* ModelWatchCall::Start(
     Runtime& runtime, const v1::WatchModelsRequest& request) {
   auto call = std::make_shared<ModelWatchCall>(runtime, request.name());
   call->self_ = call;
-  // Watches first, so that no change falls between; what changes meanwhile
-  // may be sent twice.
+  // Watches first, so that no change falls between.
   runtime.watchers.Add(call);
-  for (const ModelStatus& status : runtime.repository->List()) {
-    call->OnChange(status);
-  }
+  call->AddCurrent();
   call->Schedule();
   return call.get();
 }
@@ -33,18 +30,31 @@ ModelWatchCall::ModelWatchCall(Runtime& runtime, std::string name)
       name_(std::move(name)),
       end_(call_.admission()) {}
 
+void ModelWatchCall::AddCurrent() {
+  // Locked while it asks, so that a later change comes after what it replaces;
+  // one that is reported meanwhile may be sent twice.
+  MutexLock lock(mu_);
+  for (const ModelStatus& status : runtime_.repository->List()) {
+    AddChange(status);
+  }
+}
+
 void ModelWatchCall::OnChange(const ModelStatus& status) {
-  if (!name_.empty() && status.name != name_) return;
   {
     MutexLock lock(mu_);
-    if (changes_.size() >= kMaxBehind) {
-      end_ = absl::ResourceExhaustedError(
-          "the reader is too slow for the changes; watch again");
-    } else {
-      ModelVersionToProto(status, changes_.emplace_back());
-    }
+    AddChange(status);
   }
   Schedule();
+}
+
+void ModelWatchCall::AddChange(const ModelStatus& status) {
+  if (!name_.empty() && status.name != name_) return;
+  if (changes_.size() >= kMaxBehind) {
+    end_ = absl::ResourceExhaustedError(
+        "the reader is too slow for the changes; watch again");
+  } else {
+    ModelVersionToProto(status, changes_.emplace_back());
+  }
 }
 
 void ModelWatchCall::OnClose(const absl::Status& why) {

@@ -39,6 +39,9 @@ class ModelWatchCall final
   void OnDone() override;
 
  private:
+  // The states there are.
+  void AddCurrent();
+  void AddChange(const ModelStatus& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Schedule();
   void Pump();
 

@@ -8,6 +8,8 @@ void ModelWatchers::Add(const std::shared_ptr<ModelWatcher>& watcher) {
   absl::Status closed;
   {
     MutexLock lock(mu_);
+    // There may be no change for long, and what has expired keeps its memory.
+    std::erase_if(watchers_, [](const auto& weak) { return weak.expired(); });
     watchers_.push_back(watcher);
     closed = closed_;
   }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
@@ -111,9 +112,9 @@ void ReplayRegistry::Close(const std::string& model, int64_t version) {
   SnapshotIfChanged(key);
   MutexLock lock(mu_);
   const auto found = slots_.find(key);
-  if (found == slots_.end()) return;
-  found->second.closed = found->second.buffer;
-  found->second.buffer = nullptr;
+  // Closed before: who holds it may hold it still.
+  if (found == slots_.end() || found->second.buffer == nullptr) return;
+  found->second.closed = std::exchange(found->second.buffer, nullptr);
 }
 
 void ReplayRegistry::SnapshotChanged() {

@@ -45,6 +45,19 @@ ReplayDrawCall::ReplayDrawCall(Runtime& runtime,
       call_(runtime, RpcMethod::kReplayDraw),
       request_(request) {}
 
+ReplayDrawCall::~ReplayDrawCall() { runtime_.draw_bytes -= reserved_bytes_; }
+
+absl::Status ReplayDrawCall::Reserve(int64_t bytes) {
+  const int64_t most = runtime_.options.limits.max_bytes;
+  reserved_bytes_ = bytes;
+  const int64_t all = runtime_.draw_bytes += bytes;
+  if (all <= most) return absl::OkStatus();
+  runtime_.metrics->OnRejected("bytes");
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "count: expected draws of at most ", most,
+      " bytes at once (max_bytes), got ", all, "; try again in 1s"));
+}
+
 absl::Status ReplayDrawCall::Draw() {
   BASIN_RETURN_IF_ERROR(call_.admission());
   BASIN_ASSIGN_OR_RETURN(const ReplayOfModel replay,
@@ -66,6 +79,7 @@ absl::Status ReplayDrawCall::Draw() {
         absl::StrCat("model: the replay buffer of ", model_->info().name,
                      " is empty; sample with init: replay, or insert states"));
   }
+  BASIN_RETURN_IF_ERROR(Reserve(count * state_bytes));
   std::random_device device;
   seed_ = request_.has_seed() ? request_.seed()
                               : uint64_t{device()} << 32 | device();
@@ -120,7 +134,7 @@ void ReplayInsertCall::OnReadDone(bool ok) {
     runtime_.files->Run([self = shared_from_this()] { self->HandleMessage(); });
     return;
   }
-  if (replay_.buffer == nullptr) {
+  if (model_.name().empty()) {
     Finish(call_.End(absl::InvalidArgumentError(
         "states: expected at least one message with states, got none")));
     return;
@@ -139,10 +153,13 @@ void ReplayInsertCall::HandleMessage() {
 }
 
 absl::Status ReplayInsertCall::Insert() {
-  if (replay_.buffer == nullptr) {
-    BASIN_ASSIGN_OR_RETURN(replay_, FindReplay(runtime_, request_.model()));
-  }
-  const ModelInfo& info = replay_.model->info();
+  const bool first = model_.name().empty();
+  BASIN_ASSIGN_OR_RETURN(
+      const ReplayOfModel replay,
+      FindReplay(runtime_, first ? request_.model() : model_));
+  const ModelInfo& info = replay.model->info();
+  model_.set_name(info.name);
+  model_.set_version(info.version);
   BASIN_ASSIGN_OR_RETURN(
       const FloatRows rows,
       RowsFromProto(
@@ -150,7 +167,7 @@ absl::Status ReplayInsertCall::Insert() {
           {"states", &info, runtime_.options.limits.max_rows, "max_rows"}));
   BASIN_RETURN_IF_ERROR(CheckInside("states", rows.values, info.dimension,
                                     info.domain, "the model's domain"));
-  BASIN_RETURN_IF_ERROR(replay_.buffer->Insert(rows.values));
+  BASIN_RETURN_IF_ERROR(replay.buffer->Insert(rows.values));
   response_.set_inserted(response_.inserted() + rows.rows);
   return absl::OkStatus();
 }

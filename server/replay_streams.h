@@ -34,12 +34,15 @@ class ReplayDrawCall final
       Runtime& runtime, const v1::ReplayDrawRequest& request);
 
   ReplayDrawCall(Runtime& runtime, const v1::ReplayDrawRequest& request);
+  ~ReplayDrawCall() override;
 
   void OnWriteDone(bool ok) override;
   void OnDone() override;
 
  private:
   absl::Status Draw();
+  // ResourceExhausted if all draws together would hold too much.
+  absl::Status Reserve(int64_t bytes);
   // Sends the next part, or the end.
   void SendNext();
 
@@ -48,6 +51,7 @@ class ReplayDrawCall final
   const v1::ReplayDrawRequest& request_;
   std::shared_ptr<ReplayDrawCall> self_;  // from Start() to OnDone()
   std::shared_ptr<const EnergyModel> model_;
+  int64_t reserved_bytes_ = 0;  // of Runtime::draw_bytes
   uint64_t seed_ = 0;
   std::vector<float> states_;  // [count, D]
   size_t sent_ = 0;            // values of them
@@ -55,7 +59,8 @@ class ReplayDrawCall final
 };
 
 // One Replay.Insert RPC: reads a message, makes it durable on Runtime::files,
-// reads the next. Keeps itself alive until OnDone().
+// reads the next. Holds no buffer in between, so that a client that stalls
+// does not keep an unloaded model's store. Keeps itself alive until OnDone().
 class ReplayInsertCall final
     : public grpc::ServerReadReactor<v1::ReplayInsertRequest>,
       public std::enable_shared_from_this<ReplayInsertCall> {
@@ -78,7 +83,7 @@ class ReplayInsertCall final
   v1::ReplayInsertResponse& response_;
   std::shared_ptr<ReplayInsertCall> self_;  // from Start() to OnDone()
   v1::ReplayInsertRequest request_;
-  ReplayOfModel replay_;  // from the first message on
+  v1::ModelRef model_;  // from the first message on; which version, too
 };
 
 }  // namespace basin

@@ -37,6 +37,8 @@ struct Runtime {
   std::unique_ptr<Scheduler> scheduler;
   ModelWatchers watchers;
   CallTracker calls;
+  // What the Replay.Draw calls hold; at most limits.max_bytes.
+  std::atomic<int64_t> draw_bytes = 0;
   // Decodes and encodes for streams, so that neither workers nor gRPC's
   // threads do.
   std::unique_ptr<Executor> streams;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <absl/strings/match.h>
@@ -133,6 +134,18 @@ absl::StatusOr<v1::ModelRef> ParseModel(const std::string& text) {
     model.set_version(version);
   }
   return model;
+}
+
+std::function<std::string(const std::string&)> FileNameEndsWith(
+    std::string first, std::string second) {
+  return [first = std::move(first),
+          second = std::move(second)](const std::string& path) {
+    return absl::EndsWithIgnoreCase(path, first) ||
+                   absl::EndsWithIgnoreCase(path, second)
+               ? std::string()
+               : absl::StrCat("expected FILE", first, " or FILE", second,
+                              ", got ", path);
+  };
 }
 
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,

@@ -41,6 +41,10 @@ void AddBenchCommand(CLI::App& app, Session& session, Action& action);
 // "NAME" or "NAME:VERSION".
 absl::StatusOr<v1::ModelRef> ParseModel(const std::string& text);
 
+// A check of an option: FILE<first> or FILE<second>, as in ".npy" and ".png".
+std::function<std::string(const std::string&)> FileNameEndsWith(
+    std::string first, std::string second);
+
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such
 // files in the order of their names. A PNG or an array of one state's shape
 // is one row. InvalidArgument says what is wrong with which file.

@@ -70,6 +70,11 @@ int main(int argc, char** argv) {
   app.add_option("--timeout", session.timeout_seconds,
                  "seconds after which a call is given up; 0 = never")
       ->capture_default_str();
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return absl::StrCat(
+        "basin: ", absl::StrReplaceAll(error.what(), {{"\n", "; "}}),
+        " (basin --help explains each command)\n");
+  });
   Action action;
   basin::client::AddModelCommands(app, session, action);
   basin::client::AddSampleCommand(app, session, action);

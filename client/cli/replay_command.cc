@@ -117,6 +117,7 @@ void AddReplayCommand(CLI::App& app, Session& session, Action& action) {
   draw->add_option("--count", arguments->count, "how many states")
       ->capture_default_str();
   draw->add_option("--out", arguments->path, "FILE.npy or FILE.png")
+      ->check(FileNameEndsWith(".npy", ".png"))
       ->required();
   CLI::App* insert =
       add("insert", "adds states; they are durable when it returns", &Insert);

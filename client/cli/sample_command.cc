@@ -306,6 +306,7 @@ void AddSampleCommand(CLI::App& app, Session& session, Action& action) {
       ->add_option("--out", args->out,
                    "FILE.npy: float32, [chains, ...] or with --keep_every "
                    "[k, chains, ...]; FILE.png: a grid of the last states")
+      ->check(FileNameEndsWith(".npy", ".png"))
       ->required();
   sample->callback([&session, &action, args] {
     action = [&session, args] { return RunSample(session, *args); };

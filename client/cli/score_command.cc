@@ -127,12 +127,7 @@ void AddScoreCommand(CLI::App& app, Session& session, Action& action) {
       ->add_option("--out", args->out,
                    "FILE.csv (row,energy) or FILE.npy [n]. Default: CSV onto "
                    "the screen")
-      ->check([](const std::string& path) {
-        return absl::EndsWithIgnoreCase(path, ".csv") ||
-                       absl::EndsWithIgnoreCase(path, ".npy")
-                   ? std::string()
-                   : "expected FILE.csv or FILE.npy, got " + path;
-      });
+      ->check(FileNameEndsWith(".csv", ".npy"));
   score->callback([&session, &action, args] {
     action = [&session, args] { return RunScore(session, *args); };
   });

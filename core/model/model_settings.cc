@@ -1,8 +1,10 @@
 #include "core/model/model_settings.h"
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
+#include <system_error>
 
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
@@ -280,6 +282,11 @@ absl::StatusOr<ModelSettings> ParseModelSettings(const std::string& text) {
 }
 
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& path) {
+  // To open a named pipe may take forever.
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return absl::NotFoundError(absl::StrCat("there is no file ", path));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(absl::StrCat("cannot open ", path));
   std::string text(static_cast<size_t>(ModelSettings::kMaxFileBytes) + 1, '\0');

@@ -183,7 +183,8 @@ absl::StatusOr<int64_t> RepositoryImpl::ResolveVersion(const std::string& name,
                                                        int64_t version) const {
   if (!IsPlainName(name)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "model name: expected letters, digits, '_', '.' or '-', got '",
+        "model name: expected 1 to ", kMaxNameLength,
+        " letters, digits, '_', '.' or '-', the first no '.', got '",
         absl::CHexEscape(name.substr(0, kMaxNameLength)), "'"));
   }
   std::error_code error;

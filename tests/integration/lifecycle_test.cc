@@ -2,6 +2,7 @@
 // model repository.
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -219,9 +220,14 @@ TEST_F(HostileRepository, DisturbsNobody) {
   std::ofstream(folder_.path() + "/badconfig/config.pbtxt", std::ios::trunc)
       << "family: 7 {";
   fs::remove(AddCopy("missing"));
+  AddCopy("pipe");
+  const std::string pipe = folder_.path() + "/pipe/config.pbtxt";
+  fs::remove(pipe);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
 
   const ServerProcess server(Options());
-  for (const char* name : {"truncated", "random", "badconfig", "missing"}) {
+  for (const char* name :
+       {"truncated", "random", "badconfig", "missing", "pipe"}) {
     const v1::ModelVersion version = VersionOf(server, name);
     EXPECT_EQ(version.state(), v1::FAILED) << name;
     EXPECT_THAT(version.reason(), Not(IsEmpty())) << name;

@@ -16,6 +16,7 @@
 #include "tests/integration/server_process.h"
 #include "tests/testing/temp_dir.h"
 
+#include "basin/v1/models.grpc.pb.h"
 #include "basin/v1/replay.grpc.pb.h"
 
 namespace basin::testing {
@@ -142,6 +143,76 @@ TEST(Replay, BadRequestsAreRefused) {
   writer->WritesDone();
   EXPECT_THAT(writer->Finish(), IsError(grpc::StatusCode::INVALID_ARGUMENT,
                                         HasSubstr("at least one message")));
+}
+
+// A client that inserts and then says nothing more.
+TEST(Replay, AStalledInsertKeepsNoStore) {
+  const ServerProcess server;
+  const auto replay = v1::Replay::NewStub(server.channel());
+  grpc::ClientContext context;
+  v1::ReplayInsertResponse inserted;
+  const auto writer = replay->Insert(&context, &inserted);
+  v1::ReplayInsertRequest insert;
+  insert.mutable_model()->set_name(kModel);
+  *insert.mutable_states() = FloatTensor({1, 2}, {5, 1});
+  ASSERT_TRUE(writer->Write(insert));
+  while (ReplayStatsOf(server, kModel).size() == 0) {
+  }
+
+  const auto models = v1::Models::NewStub(server.channel());
+  grpc::ClientContext unload_context;
+  v1::UnloadModelRequest unload;
+  unload.mutable_model()->set_name(kModel);
+  v1::UnloadModelResponse unloaded;
+  ASSERT_TRUE(models->Unload(&unload_context, unload, &unloaded).ok());
+  grpc::ClientContext load_context;
+  v1::LoadModelRequest load;
+  load.mutable_model()->set_name(kModel);
+  v1::LoadModelResponse loaded;
+  ASSERT_TRUE(models->Load(&load_context, load, &loaded).ok());
+  EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 1);
+
+  // And it goes on with the instance that there is now.
+  insert.clear_model();
+  ASSERT_TRUE(writer->Write(insert));
+  writer->WritesDone();
+  EXPECT_TRUE(writer->Finish().ok());
+  EXPECT_EQ(inserted.inserted(), 2);
+  EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 2);
+}
+
+// Readers that stall hold what was drawn for them, within one limit.
+TEST(Replay, DrawsTogetherAreBounded) {
+  constexpr int64_t kPixels = 784;
+  ServerProcess::Options options;
+  options.flags = {"--max_bytes=67108864"};
+  const ServerProcess server(options);
+  const auto replay = v1::Replay::NewStub(server.channel());
+  grpc::ClientContext insert_context;
+  v1::ReplayInsertResponse inserted;
+  const auto writer = replay->Insert(&insert_context, &inserted);
+  v1::ReplayInsertRequest insert;
+  insert.mutable_model()->set_name("mnist_ebm");
+  *insert.mutable_states() = GrayDigits(1, 0.5F);
+  ASSERT_TRUE(writer->Write(insert));
+  writer->WritesDone();
+  ASSERT_TRUE(writer->Finish().ok());
+
+  v1::ReplayDrawRequest request;
+  request.mutable_model()->set_name("mnist_ebm");
+  request.set_count((int64_t{40} << 20) / (kPixels * 4));
+  grpc::ClientContext stalled_context;
+  const auto stalled = replay->Draw(&stalled_context, request);
+  v1::ReplayDrawResponse part;
+  ASSERT_TRUE(stalled->Read(&part));
+  grpc::ClientContext context;
+  const auto refused = replay->Draw(&context, request);
+  EXPECT_FALSE(refused->Read(&part));
+  EXPECT_THAT(refused->Finish(), IsError(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                         HasSubstr("max_bytes")));
+  while (stalled->Read(&part)) {
+  }
+  EXPECT_TRUE(stalled->Finish().ok());
 }
 
 TEST(Replay, ARestartRestoresIt) {

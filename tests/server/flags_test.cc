@@ -119,6 +119,8 @@ TEST_F(ConfigFile, ErrorsNameTheLineOrTheField) {
   EXPECT_THAT(ParseFile("workers: -1").text, HasSubstr("--workers"));
   EXPECT_THAT(Parse({"--config=/nonexistent/file"}).text,
               HasSubstr("/nonexistent/file"));
+  EXPECT_THAT(Parse({"--config=" + folder_.path()}).text,
+              HasSubstr("cannot read the file"));
 }
 
 }  // namespace

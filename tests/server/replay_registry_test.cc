@@ -71,6 +71,10 @@ TEST_F(ReplayRegistryTest, AStoreNeverHasTwoOwners) {
   registry->Close("small", 1);
   EXPECT_THAT(registry->Get(WithReplay(10)),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("try again")));
+  registry->Close("small",
+                  1);  // unloaded once more, with the buffer still held
+  EXPECT_THAT(registry->Get(WithReplay(10)),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("try again")));
   held = nullptr;
   EXPECT_OK(registry->Get(WithReplay(10)));
 }

@@ -1,5 +1,7 @@
 #include "core/model/model_settings.h"
 
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -185,6 +187,16 @@ TEST(ModelSettingsTest, FilesAreBounded) {
   EXPECT_THAT(internal::ReadModelSettings(folder.File("config.pbtxt")),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("limit of 1048576 bytes")));
+}
+
+// To open the pipe would wait for a writer.
+TEST(ModelSettingsTest, PipesAndFoldersAreNoFiles) {
+  TempDir folder;
+  EXPECT_THAT(internal::ReadModelSettings(folder.path()),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no file")));
+  ASSERT_EQ(mkfifo(folder.File("config.pbtxt").c_str(), 0600), 0);
+  EXPECT_THAT(internal::ReadModelSettings(folder.File("config.pbtxt")),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("config.pbtxt")));
 }
 
 TEST(ModelSettingsTest, GarbageIsAnError) {
