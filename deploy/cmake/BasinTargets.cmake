@@ -76,6 +76,8 @@ function(basin_isa_sources target)
     target_compile_definitions(${object} PRIVATE BASIN_ISA=isa_${isa})
     target_compile_options(${object} PRIVATE
       -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
+      # Vectors are never passed between files.
+      -Wno-psabi
       $<$<STREQUAL:${isa},v3>:-march=x86-64-v3>
       $<$<STREQUAL:${isa},v4>:-march=x86-64-v4>
       $<$<AND:$<STREQUAL:${isa},v4>,$<CXX_COMPILER_ID:GNU>>:-mprefer-vector-width=512>)
