@@ -1,7 +1,6 @@
 #include "core/onnx/host_tensor.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -84,64 +83,6 @@ IntList BroadcastStrides(const Shape& from, const Shape& to) {
   return strides;
 }
 
-// Formulas of core/graph/scalar_program.h, in double.
-double Evaluate(ScalarOp op, const double (&v)[3]) {
-  const double x = v[0];
-  switch (op) {
-    case ScalarOp::kNeg:
-      return -x;
-    case ScalarOp::kAbs:
-      return std::abs(x);
-    case ScalarOp::kSign:
-      return x > 0 ? 1 : x < 0 ? -1 : x;
-    case ScalarOp::kExp:
-      return std::exp(x);
-    case ScalarOp::kLog:
-      return std::log(x);
-    case ScalarOp::kSqrt:
-      return std::sqrt(x);
-    case ScalarOp::kReciprocal:
-      return 1 / x;
-    case ScalarOp::kSin:
-      return std::sin(x);
-    case ScalarOp::kCos:
-      return std::cos(x);
-    case ScalarOp::kTanh:
-      return std::tanh(x);
-    case ScalarOp::kErf:
-      return std::erf(x);
-    case ScalarOp::kSigmoid:
-      return 1 / (1 + std::exp(-x));
-    case ScalarOp::kSoftplus:
-      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
-    case ScalarOp::kFloor:
-      return std::floor(x);
-    case ScalarOp::kAdd:
-      return x + v[1];
-    case ScalarOp::kSub:
-      return x - v[1];
-    case ScalarOp::kMul:
-      return x * v[1];
-    case ScalarOp::kDiv:
-      return x / v[1];
-    case ScalarOp::kPow:
-      return std::pow(x, v[1]);
-    case ScalarOp::kMax:
-      return std::max(x, v[1]);
-    case ScalarOp::kMin:
-      return std::min(x, v[1]);
-    case ScalarOp::kLess:
-      return x < v[1] ? 1 : 0;
-    case ScalarOp::kLessEqual:
-      return x <= v[1] ? 1 : 0;
-    case ScalarOp::kEqual:
-      return x == v[1] ? 1 : 0;
-    case ScalarOp::kSelect:
-      return x != 0 ? v[1] : v[2];
-  }
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
 // False on overflow, division by zero, and operations without integer form.
 bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
@@ -170,13 +111,6 @@ bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
     default:
       return false;
   }
-}
-
-float RoundToFloat(double value) {
-  constexpr double kMax = std::numeric_limits<float>::max();
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  if (value > kMax) return kInfinity;
-  return value < -kMax ? -kInfinity : static_cast<float>(value);
 }
 
 absl::Status CheckOneType(absl::Span<const Tensor> operands) {
@@ -228,7 +162,7 @@ absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
   }
   const bool integers = result.dtype() == DType::kInt64;
   for (int64_t i = 0; i < shape.num_elements(); ++i) {
-    double floats[3] = {};
+    float floats[3] = {};
     int64_t ints[3] = {};
     for (size_t k = 0; k < operands.size(); ++k) {
       const int64_t at = walks[k].offset();
@@ -240,7 +174,8 @@ absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
       walks[k].Next();
     }
     if (!integers) {
-      result.mutable_data<float>()[i] = RoundToFloat(Evaluate(op, floats));
+      result.mutable_data<float>()[i] =
+          EvaluateScalar(op, floats[0], floats[1], floats[2]);
     } else if (!EvaluateInt(op, ints[0], ints[1],
                             result.mutable_data<int64_t>()[i])) {
       return absl::InvalidArgumentError(absl::StrCat(
