@@ -250,6 +250,9 @@ absl::Status ReplayStore::ReadJournal(SlotPool& pool, Found* found) {
   found->torn_slots += reader.torn_rows();
   if (reader.damaged()) found->needs_snapshot = true;
   if (found->needs_snapshot) return absl::OkStatus();
+  // A process that was killed between a rename and its sync leaves names that
+  // a crash of the machine takes back, with what is appended from now on.
+  BASIN_RETURN_IF_ERROR(options_.files->SyncFolderOf(JournalPath()));
   journal_bytes_ = reader.offset();
   BASIN_ASSIGN_OR_RETURN(journal_,
                          options_.files->OpenForAppend(JournalPath()));

@@ -36,7 +36,8 @@ FrameRing::FrameRing(const Options& options)
       open_(capacity_),
       missing_(capacity_, options.chains),
       live_chains_(options.chains),
-      prepared_(capacity_) {
+      prepared_(capacity_),
+      end_(options.frames) {
   slots_.reserve(capacity_);
   for (int64_t f = 0; f < capacity_; ++f) slots_.push_back(MakeFrame(f));
 }
@@ -68,7 +69,8 @@ FrameRing::Rows FrameRing::rows(int64_t frame, int64_t chain) {
 }
 
 bool FrameRing::FrontComplete() const {
-  return taken_ < prepared_ && missing_[taken_ % capacity_] == 0;
+  return taken_ < std::min(prepared_, end_) &&
+         missing_[taken_ % capacity_] == 0;
 }
 
 bool FrameRing::Post(int64_t chains, int64_t first, int64_t last) {
@@ -82,7 +84,8 @@ bool FrameRing::Drop(int64_t first) {
   MutexLock lock(mu_);
   const bool before = FrontComplete();
   for (int64_t f = first; f < prepared_; ++f) --missing(f);
-  --live_chains_;
+  filled_ = std::max(filled_, first);
+  if (--live_chains_ == 0) end_ = std::min(end_, filled_ + 1);
   return !before && FrontComplete();
 }
 
@@ -92,7 +95,7 @@ std::optional<Frame> FrameRing::Take(bool* opened) {
   if (!FrontComplete()) return std::nullopt;
   std::optional<Frame> frame(std::move(slots_[taken_ % capacity_]));
   ++taken_;
-  if (closed_ || prepared_ == options_.frames) return frame;
+  if (closed_ || prepared_ >= end_) return frame;
   slots_[prepared_ % capacity_] = MakeFrame(prepared_);
   missing(prepared_) = live_chains_;
   ++prepared_;
@@ -119,7 +122,8 @@ int64_t FrameRing::last_taken_step() const {
 int64_t FrameRing::completed() const {
   MutexLock lock(mu_);
   int64_t completed = taken_;
-  while (completed < prepared_ && missing_[completed % capacity_] == 0) {
+  const int64_t last = std::min(prepared_, end_);
+  while (completed < last && missing_[completed % capacity_] == 0) {
     ++completed;
   }
   return completed;

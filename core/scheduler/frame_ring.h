@@ -17,7 +17,8 @@ namespace basin::internal {
 // consumer: a bounded window over the sequence of all frames. Chains fill
 // their own rows of the open frames in any order; a frame can be taken when
 // all of its chains have; taking frames opens later ones. Rows that no chain
-// fills are NaN.
+// fills are NaN. When all chains have been dropped one more frame comes, and
+// no others: there is nothing left to say, and nobody to pace.
 //
 // Thread-safe. Rows are written without a lock: a row belongs to its chain
 // until Post(), and a frame is not taken before.
@@ -95,6 +96,8 @@ class FrameRing {
   int64_t live_chains_ ABSL_GUARDED_BY(mu_);  // not dropped
   int64_t taken_ ABSL_GUARDED_BY(mu_) = 0;    // frames
   int64_t prepared_ ABSL_GUARDED_BY(mu_);     // frames that have a slot
+  int64_t filled_ ABSL_GUARDED_BY(mu_) = 0;   // frames, by dropped chains
+  int64_t end_ ABSL_GUARDED_BY(mu_);          // frames that will be taken
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -36,9 +36,8 @@ int PickQueue(absl::Span<const QueueState> queues) {
   return best;
 }
 
-absl::Duration ResumedRuntime(absl::Duration own, absl::Duration least_active) {
-  if (least_active == absl::InfiniteDuration()) return own;
-  return std::max(own, least_active);
+absl::Duration ResumedRuntime(absl::Duration own, absl::Duration served) {
+  return std::max(own, served);
 }
 
 int PlanTile(int64_t ready_rows, int64_t running_rows, int workers,

@@ -25,11 +25,11 @@ struct QueueState {
 // ago. -1 if no queue has ready rows.
 int PickQueue(absl::Span<const QueueState> queues);
 
-// The runtime a queue resumes with that had neither ready nor running rows.
-// `least_active`: the least runtime of the active queues of its priority;
-// infinite if there is none. So time spent idle gives no credit, and time used
-// before is not forgotten.
-absl::Duration ResumedRuntime(absl::Duration own, absl::Duration least_active);
+// The runtime that a queue without ready rows goes on with when it gets some.
+// `served`: the largest runtime that a queue of its priority was picked with.
+// So device time that a queue did not ask for is no credit, and it waits for
+// nobody who did not ask before either.
+absl::Duration ResumedRuntime(absl::Duration own, absl::Duration served);
 
 // How many rows the next tile of a queue takes: its ready and running rows
 // divided over the workers, brought to a tile size where that wastes little,

@@ -13,10 +13,6 @@ namespace {
 // the system's clock.
 constexpr absl::Duration kMaxWait = absl::Minutes(1);
 
-bool IsActive(const ModelQueue& queue) {
-  return queue.ready_rows > 0 || queue.running_rows > 0;
-}
-
 size_t SizeIndex(const ModelQueue& queue, int tile_size) {
   return std::lower_bound(queue.tile_sizes.begin(), queue.tile_sizes.end(),
                           tile_size) -
@@ -150,6 +146,8 @@ bool RunQueue::FillLocked(absl::Time now, Work* work) {
   BASIN_CHECK(picked >= 0);
   ModelQueue* queue = queues_[picked].get();
   queue->last_picked = ++picks_;
+  absl::Duration& served = served_[queue->key.priority];
+  served = std::max(served, queue->runtime);
   work->queue = queue;
   work->key = queue->key;
   work->model = queue->ready.front().entry->model;
@@ -202,7 +200,6 @@ void RunQueue::ReturnLocked(Work* work) {
       queue->cost_per_step[SizeIndex(*queue, work->tile_size)];
   const absl::Duration cost = work->spent / work->steps;
   known = known == absl::ZeroDuration() ? cost : known * 0.75 + cost * 0.25;
-  // Rows go back before they cease to run: the queue is active throughout.
   for (const RowRange& range : work->remaining) {
     JobEntry* entry = range.entry;
     if (entry->state != JobEntry::State::kActive) continue;
@@ -235,9 +232,9 @@ void RunQueue::ReturnLocked(Work* work) {
 
 void RunQueue::PushLocked(const RowRange& range) {
   ModelQueue* queue = range.entry->queue;
-  if (!IsActive(*queue)) {
-    queue->runtime = ResumedRuntime(
-        queue->runtime, LeastActiveRuntimeLocked(queue->key.priority));
+  if (queue->ready_rows == 0) {
+    queue->runtime =
+        ResumedRuntime(queue->runtime, served_[queue->key.priority]);
   }
   queue->ready.Push(range);
   queue->ready_rows += range.rows();
@@ -316,16 +313,6 @@ ModelQueue* RunQueue::FindQueueLocked(
   queue->tile_sizes.assign(sizes.begin(), sizes.end());
   queue->cost_per_step.resize(sizes.size());
   return queue;
-}
-
-absl::Duration RunQueue::LeastActiveRuntimeLocked(int priority) const {
-  absl::Duration least = absl::InfiniteDuration();
-  for (const auto& queue : queues_) {
-    if (queue->key.priority == priority && IsActive(*queue)) {
-      least = std::min(least, queue->runtime);
-    }
-  }
-  return least;
 }
 
 absl::Duration RunQueue::CostLocked(const ModelQueue& queue, int tile_size,

@@ -1,6 +1,7 @@
 #ifndef BASIN_CORE_SCHEDULER_RUN_QUEUE_H_
 #define BASIN_CORE_SCHEDULER_RUN_QUEUE_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -171,8 +172,6 @@ class RunQueue {
   ModelQueue* FindQueueLocked(const QueueKey& key,
                               const std::shared_ptr<const EnergyModel>& model)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Duration LeastActiveRuntimeLocked(int priority) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration CostLocked(const ModelQueue& queue, int tile_size,
                             const EnergyModel& model) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -186,6 +185,8 @@ class RunQueue {
   CondVar idle_;  // unfinished_ became 0
   std::vector<std::unique_ptr<ModelQueue>> queues_ ABSL_GUARDED_BY(mu_);
   std::vector<QueueState> snapshot_ ABSL_GUARDED_BY(mu_);  // of queues_
+  // By priority, 1 to 9: see ResumedRuntime().
+  std::array<absl::Duration, 10> served_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<const RowJob*, std::unique_ptr<JobEntry>> jobs_
       ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Time, JobEntry*>> deadlines_ ABSL_GUARDED_BY(mu_);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/sampler/initial_states.h"
+#include "tests/core/replay/fake_files.h"
 #include "tests/core/replay/replay_fixture.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_dir.h"
@@ -256,6 +257,30 @@ TEST(ReplayBufferTest, MemoryOnlyHasNoSnapshots) {
   EXPECT_THAT(buffer->Snapshot(),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("memory only")));
+}
+
+// A process that is killed leaves all it wrote to the system, but names that
+// were not synced; what the next one acknowledges outlives the machine.
+TEST(ReplayBufferTest, AKilledSnapshotTakesNoLaterInsertWithIt) {
+  for (int64_t kill = 0; kill < 20; ++kill) {
+    FakeFiles files;
+    ReplayBuffer::Options options = SmallOptions(8);
+    options.path = "/state/model";
+    options.files = &files;
+    {
+      const auto killed = OpenOrDie(options);
+      ASSERT_OK(killed->Insert(States({1})));
+      files.FailFrom(kill);
+      killed->Snapshot().IgnoreError();
+    }
+    files.FailFrom(1'000'000);  // works again
+    ASSERT_OK(OpenOrDie(options)->Insert(States({2})));
+    FakeFiles after =
+        files.AfterCrash(FakeFiles::Tail::kLost, FakeFiles::Names::kSyncedOnly);
+    options.files = &after;
+    EXPECT_THAT(Held(*OpenOrDie(options)), ElementsAre(1, 2))
+        << "killed before operation " << kill;
+  }
 }
 
 // Readers, writers, inserts and snapshots at once: no state is ever mixed

@@ -82,6 +82,22 @@ TEST(FrameRingTest, ADroppedChainIsNotWaitedFor) {
   EXPECT_FALSE(ring.Take(&opened).has_value());
 }
 
+TEST(FrameRingTest, OneMoreFrameAfterAllChainsAreDropped) {
+  FrameRing ring(MakeOptions(2, 1'000'000'000));
+  bool opened = false;
+  ring.Post(1, 0, 1);
+  ring.Drop(1);
+  EXPECT_TRUE(ring.Drop(0));
+  EXPECT_EQ(ring.completed(), 2);
+  EXPECT_TRUE(ring.Take(&opened).has_value());
+  const std::optional<Frame> last = ring.Take(&opened);
+  ASSERT_TRUE(last.has_value());
+  EXPECT_TRUE(std::isnan(last->energies[0]));
+  EXPECT_TRUE(std::isnan(last->energies[1]));
+  EXPECT_EQ(ring.Take(&opened), std::nullopt);
+  EXPECT_EQ(ring.completed(), 2);
+}
+
 TEST(FrameRingTest, AfterCloseOnlyWhatIsComplete) {
   FrameRing ring(MakeOptions(1, 9));
   ring.Post(1, 0, 1);

@@ -48,7 +48,6 @@ TEST(PickQueueTest, SharesDeviceTimeEqually) {
 TEST(ResumedRuntimeTest, NeitherCreditNorForgetting) {
   EXPECT_EQ(ResumedRuntime(Ms(2), Ms(50)), Ms(50));
   EXPECT_EQ(ResumedRuntime(Ms(70), Ms(50)), Ms(70));
-  EXPECT_EQ(ResumedRuntime(Ms(2), absl::InfiniteDuration()), Ms(2));
 }
 
 TEST(PlanTileTest, Table) {

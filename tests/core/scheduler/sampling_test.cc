@@ -202,7 +202,7 @@ TEST_F(ResultTest, ADivergingChainEndsAlone) {
 }
 
 TEST_F(ResultTest, AllChainsDiverge) {
-  SampleSpec spec = MakeSample(model_, TransitionKind::kUla, 300, 40);
+  SampleSpec spec = MakeSample(model_, TransitionKind::kUla, 300, 400'000);
   for (float& x : spec.initial) x = 60;
   spec.keep_every = 4;
   const Sampled got = Collect(Start(*scheduler_, spec));
@@ -211,8 +211,10 @@ TEST_F(ResultTest, AllChainsDiverge) {
   ASSERT_EQ(got.result.diverged_chains.size(), 100u);
   EXPECT_EQ(got.result.diverged_chains.back(), 99);
   EXPECT_TRUE(std::isnan(got.result.mean_energy));
-  EXPECT_EQ(got.frames.size(), 10u);
-  EXPECT_LT(got.result.chain_steps, 300 * 40);
+  // One frame of nothing but NaN says it all.
+  ASSERT_LT(got.frames.size(), 20u);
+  EXPECT_TRUE(std::isnan(got.frames.back().energies[0]));
+  EXPECT_LT(got.result.chain_steps, 300 * 80);
 }
 
 TEST_F(ResultTest, AnErrorOfTheModelEndsTheJobsOfItsTile) {
