@@ -93,9 +93,17 @@ absl::Status SampleQuantum::FirstValues(EnergyFunction& energy) {
     BASIN_RETURN_IF_ERROR(energy.EnergyAndGradient(
         tile.rows, tile.position, tile.energy, tile.grad_energy));
   }
-  FindFinite(tile.energy);
-  for (const Group& group : groups_) {
-    if (is_new(group)) EndIfNotFinite(group, 0);
+  const auto end_new_ones = [&] {
+    for (const Group& group : groups_) {
+      if (is_new(group)) EndIfNotFinite(group, 0);
+    }
+  };
+  FindFinite(tile.position, tile.energy);
+  end_new_ones();
+  if (transition_->carried() == Carried::kEnergyAndGradient) {
+    // Or MALA would propose nothing possible, and stand still for ever.
+    FindFinite(tile.grad_energy, nullptr);
+    end_new_ones();
   }
   return absl::OkStatus();
 }
@@ -133,7 +141,7 @@ absl::Status SampleQuantum::Advance(EnergyFunction& energy, int64_t step) {
     }
     if (proposes) CountProposals(group, done);
   }
-  FindFinite(carries_values() ? tile.energy : nullptr);
+  FindFinite(tile.position, carries_values() ? tile.energy : nullptr);
   for (const Group& group : groups_) {
     EndIfNotFinite(group, group.range.done + step + 1);
   }
@@ -158,9 +166,8 @@ void SampleQuantum::DownloadFlags(const uint8_t* from) {
                                 memory_->tile().rows);
 }
 
-void SampleQuantum::FindFinite(const float* energies) {
-  const ChainTile& tile = memory_->tile();
-  memory_->backend().tile_ops().FindFinite(tile, tile.position, energies,
+void SampleQuantum::FindFinite(const float* x, const float* energies) {
+  memory_->backend().tile_ops().FindFinite(memory_->tile(), x, energies,
                                            memory_->finite());
   DownloadFlags(memory_->finite());
 }
@@ -216,7 +223,7 @@ absl::Status SampleQuantum::Evaluate(EnergyFunction& energy, bool gradients,
   }
   if (carried == Carried::kNothing) {
     values->energies = tile.proposal_energy;
-    FindFinite(values->energies);
+    FindFinite(tile.position, values->energies);
   }
   return absl::OkStatus();
 }

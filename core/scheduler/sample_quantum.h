@@ -51,7 +51,7 @@ class SampleQuantum {
   absl::Status Advance(EnergyFunction& energy, int64_t step);
   void CountProposals(Group& group, int64_t done);
   void DownloadFlags(const uint8_t* from);
-  void FindFinite(const float* energies);
+  void FindFinite(const float* x, const float* energies);
   void EndIfNotFinite(const Group& group, int64_t done);
   absl::Status KeepStates(EnergyFunction& energy, int64_t step);
   absl::Status Evaluate(EnergyFunction& energy, bool gradients, Values* values);

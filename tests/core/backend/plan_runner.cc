@@ -23,6 +23,7 @@ absl::StatusOr<PlanRunner> PlanRunner::Create(
     const Backend& backend, const Graph& graph,
     const std::shared_ptr<WeightStore>& weights) {
   PlanRunner runner(backend, graph);
+  backend.PrepareWorkerThread();
   BASIN_ASSIGN_OR_RETURN(runner.plan_, backend.Compile(graph, weights));
   BASIN_RETURN_IF_ERROR(runner.Reserve());
   return runner;

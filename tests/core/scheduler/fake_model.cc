@@ -14,6 +14,9 @@ float Term(float x) { return 0.5f * x * x + 0.1f * x * x * x * x; }
 float Slope(float x) { return x + 0.4f * x * x * x; }
 bool RunsAway(const float* x) { return !(std::abs(x[0]) < 50); }
 
+// As sqrt(x) has at 0: an energy, but no gradient.
+constexpr float kCusp = 13;
+
 class FakeFunction final : public EnergyFunction {
  public:
   FakeFunction(const FakeModelOptions& options, int tile_rows)
@@ -43,6 +46,9 @@ class FakeFunction final : public EnergyFunction {
         grad_energy[b * n + i] = b < rows ? Slope(row[i]) : sum;
       }
       energy[b] = sum;
+      if (b < rows && row[0] == kCusp) {
+        grad_energy[b * n] = std::numeric_limits<float>::quiet_NaN();
+      }
       if (b >= rows || !RunsAway(row)) continue;
       energy[b] = -row[0] * row[0];
       // Far down at every step, whatever the step size.

@@ -201,6 +201,15 @@ TEST_F(ResultTest, ADivergingChainEndsAlone) {
   }
 }
 
+// MALA would reject every proposal from there, and stand still for ever.
+TEST_F(ResultTest, AChainThatStartsWithoutGradientDiverges) {
+  SampleSpec spec = MakeSample(model_, TransitionKind::kMala, 3, 40);
+  spec.initial[3] = 13;  // chain 1, where the fake energy has a cusp
+  const Sampled got = Collect(Start(*scheduler_, spec));
+  EXPECT_OK(got.result.status);
+  EXPECT_THAT(got.result.diverged_chains, ElementsAre(1));
+}
+
 TEST_F(ResultTest, AllChainsDiverge) {
   SampleSpec spec = MakeSample(model_, TransitionKind::kUla, 300, 400'000);
   for (float& x : spec.initial) x = 60;
