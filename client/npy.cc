@@ -25,7 +25,7 @@ constexpr absl::string_view kMagic = "\x93NUMPY";
 absl::Status Bad(const std::string& path, absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat(path, ": ", what,
-                   "; expected a .npy file of float32 or uint8 in C order, as "
+                   "; expected a .npy file of float32, float64 or uint8 in C order, as "
                    "numpy.save(path, array.astype('float32')) writes"));
 }
 
@@ -44,8 +44,10 @@ absl::StatusOr<absl::string_view> HeaderValue(const std::string& path,
 absl::StatusOr<v1::DType> ParseDType(const std::string& path,
                                      absl::string_view text) {
   if (absl::StartsWith(text, "'<f4'")) return v1::FLOAT32;
+  if (absl::StartsWith(text, "'<f8'")) return v1::FLOAT64;
   if (absl::StartsWith(text, "'|u1'")) return v1::UINT8;
-  return Bad(path, absl::StrCat("its dtype is ", text.substr(0, 6)));
+  return Bad(path, absl::StrCat("its dtype is ",
+                                text.substr(0, text.find('\'', 1)), "'"));
 }
 
 // Reads "(3, 28, 28)" into `tensor`; the product is bounded by `max_elements`.
@@ -104,7 +106,9 @@ absl::StatusOr<v1::Tensor> Parse(const std::string& path,
   tensor.set_dtype(*dtype);
   const absl::string_view data =
       bytes.substr(header->data() + header->size() - bytes.data());
-  const size_t item = *dtype == v1::FLOAT32 ? 4 : 1;
+  const size_t item = *dtype == v1::FLOAT64   ? 8
+                      : *dtype == v1::FLOAT32 ? 4
+                                              : 1;
   const absl::Status status =
       ParseShape(path, *shape, data.size() / item, tensor);
   if (!status.ok()) return status;

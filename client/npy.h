@@ -1,7 +1,7 @@
 #ifndef BASIN_CLIENT_NPY_H_
 #define BASIN_CLIENT_NPY_H_
 
-// NumPy's .npy files: little-endian float32 or uint8, C order. Debian has no
+// NumPy's .npy files: little-endian float32, float64 or uint8, C order. Debian has no
 // C++ library for them. Format: numpy.lib.format, versions 1 to 3.
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace basin::client {
 
-// FLOAT32 or UINT8, as in the file. InvalidArgument, naming the file and what
+// FLOAT32, FLOAT64 or UINT8, as in the file. InvalidArgument, naming the file and what
 // is wrong, for anything else.
 absl::StatusOr<v1::Tensor> ReadNpy(const std::string& path);
 

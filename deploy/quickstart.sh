@@ -100,10 +100,10 @@ echo
 say "Done"
 cat <<EOF
 Look at   $out/samples.png and $out/energies.png
-Try next  build/bin/basin sample --help
+Try next  build/bin/basin_server --models=deploy/models --state=state &
+          build/bin/basin sample --help
           build/bin/basin sample mixture2d --transition mala --chains 64 \\
-            --warmup 500 --steps 5000 --keep_every 10 --out mixture.npy
-          build/bin/basin replay mnist_ebm stats
+            --warmup 5000 --steps 50000 --keep_every 50 --out mixture.npy
           your own model: see "Models of your own" in README.md
 EOF
 if $keep; then

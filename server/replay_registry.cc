@@ -90,7 +90,7 @@ absl::StatusOr<std::shared_ptr<ReplayBuffer>> ReplayRegistry::Open(
   if (!options_.folder.empty()) {
     const std::string folder = absl::StrCat(options_.folder, "/", model.name);
     BASIN_RETURN_IF_ERROR(CreateFolder(folder));
-    options.path = absl::StrCat(folder, "/", model.version, ".");
+    options.path = absl::StrCat(folder, "/", model.version);
   }
   BASIN_ASSIGN_OR_RETURN(std::unique_ptr<ReplayBuffer> buffer,
                          ReplayBuffer::Open(std::move(options)));

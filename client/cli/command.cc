@@ -22,34 +22,26 @@ std::vector<int64_t> StateShape(const v1::Model& model) {
   return {model.shape().begin(), model.shape().end()};
 }
 
-// Gives an array of one state its row dimension.
-void AddRowDimension(const v1::Model& model, v1::Tensor& tensor) {
+// Makes [k, chains, D...] or one state [D...] into rows [n, D...].
+void MakeRows(const v1::Model& model, v1::Tensor& tensor) {
   const std::vector<int64_t> state = StateShape(model);
-  if (std::equal(state.begin(), state.end(), tensor.shape().begin(),
-                 tensor.shape().end())) {
-    tensor.mutable_shape()->Clear();
-    tensor.add_shape(1);
-    for (const int64_t dim : state) tensor.add_shape(dim);
+  const int lead = tensor.shape_size() - static_cast<int>(state.size());
+  if (lead < 0 || !std::equal(state.begin(), state.end(),
+                              tensor.shape().begin() + lead)) {
+    return;  // the server says what is wrong
   }
-}
-
-// The grid of an image model: channels, or an error for other models.
-absl::StatusOr<int> ImageChannels(const v1::Model& model) {
-  const std::vector<int64_t> shape = StateShape(model);
-  if (shape.size() == 2) return 1;
-  if (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)) {
-    return static_cast<int>(shape[0]);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("model ", model.name(), " has states of shape ",
-                   ShapeToString(shape), ", no images; give a .npy file"));
+  int64_t rows = 1;
+  for (int axis = 0; axis < lead; ++axis) rows *= tensor.shape(axis);
+  tensor.mutable_shape()->Clear();
+  tensor.add_shape(rows);
+  for (const int64_t dim : state) tensor.add_shape(dim);
 }
 
 absl::StatusOr<v1::Tensor> ReadFile(const std::string& path,
                                     const v1::Model& model) {
   if (!absl::EndsWithIgnoreCase(path, ".png")) {
     absl::StatusOr<v1::Tensor> tensor = ReadNpy(path);
-    if (tensor.ok()) AddRowDimension(model, *tensor);
+    if (tensor.ok()) MakeRows(model, *tensor);
     return tensor;
   }
   const absl::StatusOr<int> channels = ImageChannels(model);
@@ -109,6 +101,17 @@ absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& folder) {
 }
 
 }  // namespace
+
+absl::StatusOr<int> ImageChannels(const v1::Model& model) {
+  const std::vector<int64_t> shape = std::vector<int64_t>(model.shape().begin(), model.shape().end());
+  if (shape.size() == 2) return 1;
+  if (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)) {
+    return static_cast<int>(shape[0]);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("model ", model.name(), " has states of shape ",
+                   ShapeToString(shape), ", no images; give a .npy file"));
+}
 
 CallOptions Session::call_options() const {
   CallOptions options;

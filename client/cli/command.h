@@ -47,12 +47,16 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
 
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such
 // files in the order of their names. A PNG or an array of one state's shape
-// is one row. InvalidArgument says what is wrong with which file.
+// is one row; an array [k, chains, ...], as `sample` writes it, is k * chains. InvalidArgument says what is wrong with which file.
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
                                       const v1::Model& model);
 
 // "mala step_size=0.1".
 std::string DescribeTransition(const v1::Transition& transition);
+
+// The channels of a model whose states are images, 1 or 3; InvalidArgument for
+// other models.
+absl::StatusOr<int> ImageChannels(const v1::Model& model);
 
 // "12.3k", "4.56M".
 std::string HumanNumber(double value);

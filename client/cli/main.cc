@@ -50,6 +50,9 @@ std::string Describe(const absl::Status& status, const Session& session) {
                         "); start basin_server, or name another with --server "
                         "HOST:PORT");
   }
+  if (absl::IsUnavailable(status) && text == "Socket closed") {
+    text = absl::StrCat("the connection to ", session.address, " was lost");
+  }
   if (absl::IsCancelled(status)) text = "cancelled";
   if (text.empty()) text = absl::StatusCodeToString(status.code());
   return absl::StrReplaceAll(text, {{"\n", "; "}});

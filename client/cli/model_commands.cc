@@ -71,6 +71,13 @@ void PrintModel(const v1::Model& model) {
   if (model.serving_version() != 0) PrintReadyModel(model);
 }
 
+// The beginning of a long reason, for a table.
+std::string Shorten(const std::string& reason) {
+  constexpr size_t kMost = 60;
+  if (reason.size() <= kMost) return reason;
+  return absl::StrCat(reason.substr(0, kMost), "... (see basin model NAME)");
+}
+
 absl::Status ListModels(const Session& session) {
   const auto response = session.Connect()->ListModels(session.call_options());
   if (!response.ok()) return response.status();
@@ -83,7 +90,7 @@ absl::Status ListModels(const Session& session) {
           "%-20s %7d  %-9s %-16s %-12s %s\n", model.name(), version.version(),
           v1::ModelState_Name(version.state()), serving ? ShapeOf(model) : "-",
           serving ? DomainOf(model) : "-",
-          serving ? HumanBytes(model.memory_bytes()) : version.reason());
+          serving ? HumanBytes(model.memory_bytes()) : Shorten(version.reason()));
     }
   }
   return absl::OkStatus();
@@ -127,8 +134,7 @@ absl::Status ShowStatus(const Session& session, double wait_seconds) {
   PrintField("server", absl::StrCat("basin ", status->version(),
                                     status->draining() ? " (draining)" : ""));
   PrintField("uptime",
-             absl::FormatDuration(absl::Trunc(
-                 absl::Seconds(status->uptime_seconds()), absl::Seconds(1))));
+             absl::StrFormat("%.0f s", status->uptime_seconds()));
   PrintField("device", absl::StrCat(status->device_kind(), " ", status->isa(),
                                     ", ", status->device_name()));
   PrintField("workers", absl::StrCat(status->workers()));

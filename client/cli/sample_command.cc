@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <absl/strings/match.h>
@@ -224,12 +226,31 @@ absl::Status WriteStates(const SampleArguments& args, const v1::Model& model,
                                                 : LastStates(result.states));
 }
 
+// Finds out before a long run what could not be written after it.
+absl::Status CheckOutput(const std::string& out, const v1::Model& model) {
+  if (absl::EndsWithIgnoreCase(out, ".png")) {
+    const absl::StatusOr<int> channels = ImageChannels(model);
+    if (!channels.ok()) return channels.status();
+  }
+  const std::filesystem::path folder =
+      std::filesystem::path(out).parent_path();
+  std::error_code ignored;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot write ", out, ": there is no folder ",
+                     folder.string()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunSample(const Session& session, const SampleArguments& args) {
   const std::unique_ptr<Client> client = session.Connect();
   const auto ref = ParseModel(args.model);
   if (!ref.ok()) return ref.status();
   const auto model = client->GetModel(ref->name(), session.call_options());
   if (!model.ok()) return model.status();
+  const absl::Status writable = CheckOutput(args.out, *model);
+  if (!writable.ok()) return writable;
   const auto request = MakeRequest(*model, args);
   if (!request.ok()) return request.status();
   ProgressBar bar("steps");
@@ -238,8 +259,13 @@ absl::Status RunSample(const Session& session, const SampleArguments& args) {
       session.call_options());
   bar.Finish();
   if (!result.ok()) return result.status();
-  const absl::Status written = WriteStates(args, *model, *result);
   PrintSummary(*result);
+  if (result->summary.divergences() == args.chains) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "all ", args.chains, " chains diverged; ", args.out,
+        " is not written. Try a smaller --step_size, or --lower and --upper"));
+  }
+  const absl::Status written = WriteStates(args, *model, *result);
   if (written.ok()) absl::PrintF("wrote        %s\n", args.out);
   return written;
 }
@@ -286,6 +312,7 @@ void AddSampleCommand(CLI::App& app, Session& session, Action& action) {
   sample->add_option("NAME", args->model, "the model, NAME or NAME:VERSION")
       ->required();
   sample->add_option("--chains", args->chains, "number of chains")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   sample->add_option("--steps", args->steps,
                      "transitions of each chain after warm-up. Default: the "

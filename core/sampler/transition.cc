@@ -24,7 +24,8 @@ std::string RangeText() {
 absl::Status CheckPositive(absl::string_view field, double value) {
   if (IsInRange(value)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(field, ": expected ", RangeText(), ", got ", value));
+      absl::StrCat(field, ": expected ", RangeText(), ", got ", value,
+                   value == 0 ? " or nothing" : ""));
 }
 
 absl::Status CheckPositiveOrZero(absl::string_view field, double value,

@@ -1,7 +1,6 @@
 """Draws 16 digits and scores them. Usage: digits.py [HOST:PORT]
 
-Stubs:  python3 -m grpc_tools.protoc -Iproto --python_out=. \
-            --grpc_python_out=. proto/basin/v1/*.proto
+README.md, "The API", says how to make the stubs that it imports.
 """
 
 import sys

@@ -61,6 +61,7 @@ class TrainedModelTest : public ::testing::TestWithParam<TransitionParams> {
   std::string Answer(const ModelPtr& model, int neighbours, int workers) {
     SchedulerOptions options;
     options.workers = workers;
+    options.max_work = absl::Hours(1000);  // sanitizers are slow
     const auto scheduler = Scheduler::Create(*backend_, options);
     std::vector<int> order(neighbours + 1);
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
