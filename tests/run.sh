@@ -46,27 +46,30 @@ fi
 
 say() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
 
-# configure_and_build FOLDER [cmake arguments]
-configure_and_build() {
-  local folder="$1"
-  shift
-  cmake -S . -B "$folder" -G Ninja "$@" >"$folder.log" 2>&1 ||
-    { cat "$folder.log" >&2; return 1; }
-  rm -f "$folder.log"
-  cmake --build "$folder" -j "$jobs" -- --quiet
+# configure FOLDER [cmake arguments]
+configure() {
+  cmake -S . -B "$1" -G Ninja "${@:2}" >"$1.log" 2>&1 ||
+    { cat "$1.log" >&2; return 1; }
+  rm -f "$1.log"
 }
+
+# build FOLDER [targets]; all without targets
+build() { ninja -C "$1" -j "$jobs" --quiet "${@:2}"; }
 
 run_ctest() { ctest --test-dir "$1" -j "$jobs" --output-on-failure "${@:2}"; }
 
 if $all; then
   say "ThreadSanitizer over core/"
-  configure_and_build build-tsan -C deploy/cmake/presets/tsan.cmake
+  configure build-tsan -C deploy/cmake/presets/tsan.cmake
+  build build-tsan
   run_ctest build-tsan -L core -LE statistical
   say "AddressSanitizer and UndefinedBehaviorSanitizer"
-  configure_and_build build-asan -C deploy/cmake/presets/asan.cmake
+  configure build-asan -C deploy/cmake/presets/asan.cmake
+  build build-asan
   run_ctest build-asan -LE lint
   say "clang: thread safety analysis and fuzz targets"
-  configure_and_build build-fuzz -C deploy/cmake/presets/fuzz.cmake
+  configure build-fuzz -C deploy/cmake/presets/fuzz.cmake
+  build build-fuzz basin_server basin onnx_importer_fuzz tensor_convert_fuzz
   for target in build-fuzz/fuzz/*_fuzz; do
     corpus="tests/fuzz/corpus/$(basename "$target" _fuzz)"
     scratch="$(mktemp -d)"
@@ -77,7 +80,8 @@ if $all; then
 fi
 
 say "Release"
-configure_and_build build -DCMAKE_BUILD_TYPE=Release
+configure build -DCMAKE_BUILD_TYPE=Release
+build build
 if $all; then
   run_ctest build
 else
