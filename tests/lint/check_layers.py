@@ -3,7 +3,8 @@
 
 Folder order is call order: a folder may include itself and what stands above
 it in LAYERS. core/ includes neither gRPC nor Prometheus, protobuf only where
-it reads files, and client/ includes neither core/ nor server/.
+it reads files, and client/ includes neither core/ nor server/. Also checks
+that every source file is built.
 """
 
 import pathlib
@@ -78,6 +79,19 @@ def check(path):
             yield f"{source}:{number}: #include {match.group(2)}: {reason}"
 
 
+def unbuilt(path):
+    """Yields a violation if no CMakeLists.txt at or above `path` names it."""
+    stem = path.stem.removesuffix("_test")
+    for folder in path.parents:
+        lists = folder / "CMakeLists.txt"
+        if lists.exists() and re.search(rf"\b{re.escape(stem)}",
+                                        lists.read_text()):
+            return
+        if folder == ROOT:
+            yield f"{path.relative_to(ROOT)}: no CMakeLists.txt names it"
+            return
+
+
 def main():
     violations, files = [], 0
     for folder in ("core", "server", "client", "tests"):
@@ -85,6 +99,8 @@ def main():
             if path.suffix in (".h", ".cc", ".cu"):
                 files += 1
                 violations += check(path)
+            if path.suffix == ".cc":
+                violations += unbuilt(path)
     print("\n".join(violations), end="\n" if violations else "")
     print(f"layers: {files} files, {len(violations)} violations")
     return 1 if violations or not files else 0
