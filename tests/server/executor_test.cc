@@ -22,9 +22,9 @@ TEST(Executor, RunsInOrderAndFinishesAtShutdown) {
 }
 
 TEST(Executor, RefusesBeyondItsBound) {
-  Executor executor(1);
   std::promise<void> started;
   std::promise<void> release;
+  Executor executor(1);  // the last, so that its tasks end first
   executor.Run([&] {
     started.set_value();
     release.get_future().wait();
