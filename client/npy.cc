@@ -23,10 +23,10 @@ namespace {
 constexpr absl::string_view kMagic = "\x93NUMPY";
 
 absl::Status Bad(const std::string& path, absl::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": ", what,
-                   "; expected a .npy file of float32, float64 or uint8 in C order, as "
-                   "numpy.save(path, array.astype('float32')) writes"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": ", what,
+      "; expected a .npy file of float32, float64 or uint8 in C order, as "
+      "numpy.save(path, array.astype('float32')) writes"));
 }
 
 // The text of `key`'s value in the header's dictionary.
@@ -106,9 +106,7 @@ absl::StatusOr<v1::Tensor> Parse(const std::string& path,
   tensor.set_dtype(*dtype);
   const absl::string_view data =
       bytes.substr(header->data() + header->size() - bytes.data());
-  const size_t item = *dtype == v1::FLOAT64   ? 8
-                      : *dtype == v1::FLOAT32 ? 4
-                                              : 1;
+  const size_t item = *dtype == v1::FLOAT64 ? 8 : *dtype == v1::FLOAT32 ? 4 : 1;
   const absl::Status status =
       ParseShape(path, *shape, data.size() / item, tensor);
   if (!status.ok()) return status;

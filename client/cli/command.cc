@@ -26,8 +26,8 @@ std::vector<int64_t> StateShape(const v1::Model& model) {
 void MakeRows(const v1::Model& model, v1::Tensor& tensor) {
   const std::vector<int64_t> state = StateShape(model);
   const int lead = tensor.shape_size() - static_cast<int>(state.size());
-  if (lead < 0 || !std::equal(state.begin(), state.end(),
-                              tensor.shape().begin() + lead)) {
+  if (lead < 0 ||
+      !std::equal(state.begin(), state.end(), tensor.shape().begin() + lead)) {
     return;  // the server says what is wrong
   }
   int64_t rows = 1;
@@ -103,7 +103,8 @@ absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& folder) {
 }  // namespace
 
 absl::StatusOr<int> ImageChannels(const v1::Model& model) {
-  const std::vector<int64_t> shape = std::vector<int64_t>(model.shape().begin(), model.shape().end());
+  const std::vector<int64_t> shape =
+      std::vector<int64_t>(model.shape().begin(), model.shape().end());
   if (shape.size() == 2) return 1;
   if (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)) {
     return static_cast<int>(shape[0]);

@@ -47,7 +47,8 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
 
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such
 // files in the order of their names. A PNG or an array of one state's shape
-// is one row; an array [k, chains, ...], as `sample` writes it, is k * chains. InvalidArgument says what is wrong with which file.
+// is one row; an array [k, chains, ...], as `sample` writes it, is k * chains.
+// InvalidArgument says what is wrong with which file.
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
                                       const v1::Model& model);
 

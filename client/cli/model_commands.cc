@@ -86,11 +86,12 @@ absl::Status ListModels(const Session& session) {
   for (const v1::Model& model : response->models()) {
     for (const v1::ModelVersion& version : model.versions()) {
       const bool serving = version.serving();
-      absl::PrintF(
-          "%-20s %7d  %-9s %-16s %-12s %s\n", model.name(), version.version(),
-          v1::ModelState_Name(version.state()), serving ? ShapeOf(model) : "-",
-          serving ? DomainOf(model) : "-",
-          serving ? HumanBytes(model.memory_bytes()) : Shorten(version.reason()));
+      absl::PrintF("%-20s %7d  %-9s %-16s %-12s %s\n", model.name(),
+                   version.version(), v1::ModelState_Name(version.state()),
+                   serving ? ShapeOf(model) : "-",
+                   serving ? DomainOf(model) : "-",
+                   serving ? HumanBytes(model.memory_bytes())
+                           : Shorten(version.reason()));
     }
   }
   return absl::OkStatus();
@@ -133,8 +134,7 @@ absl::Status ShowStatus(const Session& session, double wait_seconds) {
   if (!status.ok()) return status.status();
   PrintField("server", absl::StrCat("basin ", status->version(),
                                     status->draining() ? " (draining)" : ""));
-  PrintField("uptime",
-             absl::StrFormat("%.0f s", status->uptime_seconds()));
+  PrintField("uptime", absl::StrFormat("%.0f s", status->uptime_seconds()));
   PrintField("device", absl::StrCat(status->device_kind(), " ", status->isa(),
                                     ", ", status->device_name()));
   PrintField("workers", absl::StrCat(status->workers()));

@@ -232,13 +232,11 @@ absl::Status CheckOutput(const std::string& out, const v1::Model& model) {
     const absl::StatusOr<int> channels = ImageChannels(model);
     if (!channels.ok()) return channels.status();
   }
-  const std::filesystem::path folder =
-      std::filesystem::path(out).parent_path();
+  const std::filesystem::path folder = std::filesystem::path(out).parent_path();
   std::error_code ignored;
   if (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) {
-    return absl::NotFoundError(
-        absl::StrCat("cannot write ", out, ": there is no folder ",
-                     folder.string()));
+    return absl::NotFoundError(absl::StrCat(
+        "cannot write ", out, ": there is no folder ", folder.string()));
   }
   return absl::OkStatus();
 }

@@ -89,8 +89,8 @@ absl::Status CheckArrangement(ModelProbe& probe, absl::Span<const float> states,
     return absl::InvalidArgumentError(absl::StrCat(
         "the model mixes the rows of its batch (as batch normalisation in "
         "training mode does): a state has ",
-        Describe(was), " among other rows, but not the same bits (", Describe(is),
-        ") ", arrangement));
+        Describe(was), " among other rows, but not the same bits (",
+        Describe(is), ") ", arrangement));
   }
   return absl::OkStatus();
 }
