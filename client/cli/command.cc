@@ -103,8 +103,7 @@ absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& folder) {
 }  // namespace
 
 absl::StatusOr<int> ImageChannels(const v1::Model& model) {
-  const std::vector<int64_t> shape =
-      std::vector<int64_t>(model.shape().begin(), model.shape().end());
+  const std::vector<int64_t> shape(model.shape().begin(), model.shape().end());
   if (shape.size() == 2) return 1;
   if (shape.size() == 3 && (shape[0] == 1 || shape[0] == 3)) {
     return static_cast<int>(shape[0]);
