@@ -10,8 +10,8 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
   protobuf-compiler protobuf-compiler-grpc libabsl-dev libeigen3-dev
-  libdnnl-dev libonnx-dev prometheus-cpp-dev libcli11-dev libpng-dev
-  zlib1g-dev libgtest-dev libgmock-dev)
+  libdnnl-dev ocl-icd-opencl-dev libonnx-dev prometheus-cpp-dev libcli11-dev
+  libpng-dev zlib1g-dev libgtest-dev libgmock-dev)
 quickstart=(python3 python3-numpy python3-matplotlib)
 test=(python3 python3-numpy python3-grpcio python3-protobuf)
 benchmark=(python3-torch libopenblas0-openmp)
