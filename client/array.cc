@@ -12,11 +12,32 @@ namespace basin::client {
 static_assert(std::endian::native == std::endian::little,
               "tensors travel little-endian");
 
-int64_t Array::RowSize() const {
-  int64_t size = 1;
-  for (size_t i = 1; i < shape.size(); ++i) size *= shape[i];
-  return size;
+namespace {
+
+// Elements of type T as they travel, into an array of `To`.
+template <typename T, typename To>
+absl::Status Convert(const v1::Tensor& tensor, BasicArray<To>& array) {
+  array.shape.assign(tensor.shape().begin(), tensor.shape().end());
+  const size_t elements = tensor.data().size() / sizeof(T);
+  if (tensor.data().size() % sizeof(T) != 0 ||
+      NumElements(array.shape) != static_cast<int64_t>(elements)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the server sent a tensor of shape ", ShapeToString(array.shape),
+        " with ", tensor.data().size(), " bytes"));
+  }
+  std::vector<T> values(elements);
+  std::memcpy(values.data(), tensor.data().data(), tensor.data().size());
+  array.values.assign(values.begin(), values.end());
+  return absl::OkStatus();
 }
+
+absl::Status WrongType(const v1::Tensor& tensor, absl::string_view expected) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("the server sent a tensor of dtype ",
+                   v1::DType_Name(tensor.dtype()), "; expected ", expected));
+}
+
+}  // namespace
 
 int64_t NumElements(const std::vector<int64_t>& shape) {
   int64_t count = 1;
@@ -37,21 +58,24 @@ v1::Tensor ToTensor(const Array& array) {
 }
 
 absl::StatusOr<Array> FromTensor(const v1::Tensor& tensor) {
-  if (tensor.dtype() != v1::FLOAT32 ||
-      tensor.data().size() % sizeof(float) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the server sent a tensor of dtype ", v1::DType_Name(tensor.dtype()),
-        " with ", tensor.data().size(), " bytes; expected FLOAT32"));
-  }
+  if (tensor.dtype() != v1::FLOAT32) return WrongType(tensor, "FLOAT32");
   Array array;
-  array.shape.assign(tensor.shape().begin(), tensor.shape().end());
-  array.values.resize(tensor.data().size() / sizeof(float));
-  if (NumElements(array.shape) != static_cast<int64_t>(array.values.size())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the server sent a tensor of shape ", ShapeToString(array.shape),
-        " with ", array.values.size(), " elements"));
+  absl::Status status = Convert<float>(tensor, array);
+  if (!status.ok()) return status;
+  return array;
+}
+
+absl::StatusOr<EnergyArray> EnergiesFromTensor(const v1::Tensor& tensor) {
+  EnergyArray array;
+  absl::Status status;
+  if (tensor.dtype() == v1::FLOAT32) {
+    status = Convert<float>(tensor, array);
+  } else if (tensor.dtype() == v1::FLOAT64) {
+    status = Convert<double>(tensor, array);
+  } else {
+    status = WrongType(tensor, "FLOAT32 or FLOAT64");
   }
-  std::memcpy(array.values.data(), tensor.data().data(), tensor.data().size());
+  if (!status.ok()) return status;
   return array;
 }
 

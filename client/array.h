@@ -11,14 +11,22 @@
 
 namespace basin::client {
 
-// A dense row-major array of float32 in memory. A value type.
-struct Array {
+// A dense row-major array in memory. A value type.
+template <typename T>
+struct BasicArray {
   std::vector<int64_t> shape;
-  std::vector<float> values;  // as many as the product of `shape`
+  std::vector<T> values;  // as many as the product of `shape`
 
   // The elements of one row: the product of shape[1..]. 1 for a vector.
-  int64_t RowSize() const;
+  int64_t RowSize() const {
+    int64_t size = 1;
+    for (size_t i = 1; i < shape.size(); ++i) size *= shape[i];
+    return size;
+  }
 };
+using Array = BasicArray<float>;
+// Energies: models of precision float64 have them as doubles.
+using EnergyArray = BasicArray<double>;
 
 // The product of `shape`. REQUIRES: it fits into 64 bits.
 int64_t NumElements(const std::vector<int64_t>& shape);
@@ -32,6 +40,8 @@ v1::Tensor ToTensor(const Array& array);
 // InvalidArgument unless `tensor` is FLOAT32 with as many bytes as its shape
 // says.
 absl::StatusOr<Array> FromTensor(const v1::Tensor& tensor);
+// The same of FLOAT32 or FLOAT64.
+absl::StatusOr<EnergyArray> EnergiesFromTensor(const v1::Tensor& tensor);
 
 }  // namespace basin::client
 

@@ -96,12 +96,19 @@ v1::Tensor RowsOf(const v1::Tensor& tensor, int64_t first, int64_t count) {
   return rows;
 }
 
-// Cuts [n, D...] into parts of about kPartBytes.
+// The rows of a part of about kPartBytes.
+int64_t PartRows(const v1::Tensor& tensor) {
+  if (tensor.shape_size() == 0 || tensor.shape(0) <= 1) return 1;
+  const int64_t row_bytes =
+      std::max<int64_t>(tensor.data().size() / tensor.shape(0), 1);
+  return std::max<int64_t>(kPartBytes / row_bytes, 1);
+}
+
+// Cuts [n, D...] into parts.
 std::vector<v1::Tensor> Parts(const v1::Tensor& tensor) {
   if (tensor.shape_size() == 0 || tensor.shape(0) <= 1) return {tensor};
   const int64_t rows = tensor.shape(0);
-  const int64_t row_bytes = std::max<int64_t>(tensor.data().size() / rows, 1);
-  const int64_t part = std::max<int64_t>(kPartBytes / row_bytes, 1);
+  const int64_t part = PartRows(tensor);
   std::vector<v1::Tensor> parts;
   for (int64_t first = 0; first < rows; first += part) {
     parts.push_back(RowsOf(tensor, first, std::min(part, rows - first)));
@@ -109,9 +116,37 @@ std::vector<v1::Tensor> Parts(const v1::Tensor& tensor) {
   return parts;
 }
 
-// Appends the rows of `tensor` to `array`.
-absl::Status AppendRows(const v1::Tensor& tensor, Array& array) {
-  absl::StatusOr<Array> rows = FromTensor(tensor);
+// What all parts of a Score call say, and the context rows of the part whose
+// first row is `first`.
+v1::ScoreRequest PartRequest(const v1::ModelRef& model, const v1::Tensor& part,
+                             int64_t first, const ScoreOptions& options) {
+  v1::ScoreRequest request;
+  *request.mutable_model() = model;
+  *request.mutable_inputs() = part;
+  request.set_want_gradients(options.want ==
+                             ScoreOptions::Want::kEnergyAndGradient);
+  request.set_want_class_energies(options.want_class_energies);
+  request.set_priority(options.priority);
+  if (options.label.has_value()) request.set_label(*options.label);
+  for (const auto& [name, tensor] : options.context) {
+    v1::Tensor& rows = (*request.mutable_context())[name];
+    const bool one_for_all = tensor.shape_size() == 0 || tensor.shape(0) <= 1;
+    rows = one_for_all ? tensor : RowsOf(tensor, first, part.shape(0));
+  }
+  return request;
+}
+
+// Appends the rows of `tensor` to `array`, an Array or EnergyArray.
+absl::StatusOr<Array> ToArray(const v1::Tensor& tensor, const Array&) {
+  return FromTensor(tensor);
+}
+absl::StatusOr<EnergyArray> ToArray(const v1::Tensor& tensor,
+                                    const EnergyArray&) {
+  return EnergiesFromTensor(tensor);
+}
+template <typename AnyArray>
+absl::Status AppendRows(const v1::Tensor& tensor, AnyArray& array) {
+  auto rows = ToArray(tensor, array);
   if (!rows.ok()) return rows.status();
   if (array.shape.empty()) {
     array = *std::move(rows);
@@ -145,11 +180,10 @@ class DrawCollector {
   void MoveTo(SampleResult& result) {
     const auto k = static_cast<int64_t>(steps_.size());
     result.steps = std::move(steps_);
-    for (Array* array : {&states_, &energies_, &gradients_}) {
-      if (!array->values.empty()) {
-        array->shape[0] = k;
-        array->shape[1] = chains_;
-      }
+    for (auto* shape : {&states_.shape, &energies_.shape, &gradients_.shape}) {
+      if (shape->empty()) continue;
+      (*shape)[0] = k;
+      (*shape)[1] = chains_;
     }
     result.states = std::move(states_);
     result.energies = std::move(energies_);
@@ -157,7 +191,8 @@ class DrawCollector {
   }
 
  private:
-  static absl::Status Append(const v1::Tensor& tensor, Array& array) {
+  template <typename AnyArray>
+  static absl::Status Append(const v1::Tensor& tensor, AnyArray& array) {
     if (tensor.data().empty()) return absl::OkStatus();
     return AppendRows(tensor, array);
   }
@@ -165,7 +200,7 @@ class DrawCollector {
   const int64_t chains_;
   std::vector<int64_t> steps_;
   Array states_;
-  Array energies_;
+  EnergyArray energies_;
   Array gradients_;
 };
 
@@ -305,6 +340,14 @@ absl::StatusOr<SampleResult> GrpcClient::Sample(
 absl::StatusOr<ScoreResult> GrpcClient::Score(const v1::ModelRef& model,
                                               const v1::Tensor& inputs,
                                               const ScoreOptions& options) {
+  const int64_t rows = inputs.shape_size() > 0 ? inputs.shape(0) : 0;
+  for (const auto& [name, tensor] : options.context) {
+    const int64_t given = tensor.shape_size() > 0 ? tensor.shape(0) : 1;
+    if (given == 1 || given == rows) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("context.", name, ": expected 1 row or ", rows,
+                     ", one for each input, got ", given));
+  }
   CallScope call(options.call);
   const auto stream = scorer_->ScoreStream(call.context());
   const std::vector<v1::Tensor> parts = Parts(inputs);
@@ -318,6 +361,10 @@ absl::StatusOr<ScoreResult> GrpcClient::Score(const v1::ModelRef& model,
     if (options.want == ScoreOptions::Want::kEnergyAndGradient) {
       malformed.Update(AppendRows(response.gradients(), result.gradients));
     }
+    if (options.want_class_energies) {
+      malformed.Update(
+          AppendRows(response.class_energies(), result.class_energies));
+    }
     if (options.on_progress && malformed.ok()) {
       options.on_progress(result.energies.shape[0]);
     }
@@ -327,13 +374,8 @@ absl::StatusOr<ScoreResult> GrpcClient::Score(const v1::ModelRef& model,
   bool open = true;
   size_t answered = 0;
   for (size_t i = 0; open && i < parts.size(); ++i) {
-    v1::ScoreRequest request;
-    *request.mutable_model() = model;
-    *request.mutable_inputs() = parts[i];
-    request.set_want_gradients(options.want ==
-                               ScoreOptions::Want::kEnergyAndGradient);
-    request.set_priority(options.priority);
-    open = stream->Write(request);
+    const auto first = static_cast<int64_t>(i) * PartRows(inputs);
+    open = stream->Write(PartRequest(model, parts[i], first, options));
     if (open && i >= 1) open = read_one(), ++answered;
   }
   stream->WritesDone();

@@ -13,7 +13,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,21 +59,26 @@ struct SampleResult {
   v1::SampleEvent::Summary summary;
   std::vector<int64_t> steps;  // [k], of the kept draws
   Array states;                // [k, chains, D...]; empty if not asked for
-  Array energies;              // [k, chains]; empty if not asked for
+  EnergyArray energies;        // [k, chains]; empty if not asked for
   Array gradients;             // as states, if asked for
 };
 
 struct ScoreResult {
   int64_t model_version = 0;
-  Array energies;   // [n]
-  Array gradients;  // [n, D...], if asked for
+  EnergyArray energies;  // [n]
+  Array gradients;       // [n, D...], if asked for
+  Array class_energies;  // [n, K], if asked for
 };
 
 struct ScoreOptions {
   CallOptions call;
   enum class Want { kEnergy, kEnergyAndGradient };
   Want want = Want::kEnergy;
+  bool want_class_energies = false;
   int priority = 0;  // 1 (first) to 9; 0 = the server's default
+  // The model's other inputs, [n, ...] or [1, ...] for all rows.
+  std::map<std::string, v1::Tensor> context;
+  std::optional<int64_t> label;  // of classifiers
   // Called after each part with the rows scored so far. May be empty.
   std::function<void(int64_t)> on_progress;
 };

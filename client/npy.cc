@@ -25,7 +25,8 @@ constexpr absl::string_view kMagic = "\x93NUMPY";
 absl::Status Bad(const std::string& path, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(
       path, ": ", what,
-      "; expected a .npy file of float32, float64 or uint8 in C order, as "
+      "; expected a .npy file of float32, float64, uint8, int32, int64 or bool "
+      "in C order, as "
       "numpy.save(path, array.astype('float32')) writes"));
 }
 
@@ -46,8 +47,24 @@ absl::StatusOr<v1::DType> ParseDType(const std::string& path,
   if (absl::StartsWith(text, "'<f4'")) return v1::FLOAT32;
   if (absl::StartsWith(text, "'<f8'")) return v1::FLOAT64;
   if (absl::StartsWith(text, "'|u1'")) return v1::UINT8;
+  if (absl::StartsWith(text, "'<i4'")) return v1::INT32;
+  if (absl::StartsWith(text, "'<i8'")) return v1::INT64;
+  if (absl::StartsWith(text, "'|b1'")) return v1::BOOL;
   return Bad(path, absl::StrCat("its dtype is ",
                                 text.substr(0, text.find('\'', 1)), "'"));
+}
+
+size_t ItemSize(v1::DType dtype) {
+  switch (dtype) {
+    case v1::FLOAT64:
+    case v1::INT64:
+      return 8;
+    case v1::FLOAT32:
+    case v1::INT32:
+      return 4;
+    default:
+      return 1;
+  }
 }
 
 // Reads "(3, 28, 28)" into `tensor`; the product is bounded by `max_elements`.
@@ -106,7 +123,7 @@ absl::StatusOr<v1::Tensor> Parse(const std::string& path,
   tensor.set_dtype(*dtype);
   const absl::string_view data =
       bytes.substr(header->data() + header->size() - bytes.data());
-  const size_t item = *dtype == v1::FLOAT64 ? 8 : *dtype == v1::FLOAT32 ? 4 : 1;
+  const size_t item = ItemSize(*dtype);
   const absl::Status status =
       ParseShape(path, *shape, data.size() / item, tensor);
   if (!status.ok()) return status;
@@ -120,11 +137,13 @@ absl::StatusOr<v1::Tensor> Parse(const std::string& path,
   return tensor;
 }
 
-std::string Header(const Array& array) {
-  std::string shape = absl::StrJoin(array.shape, ", ");
-  if (array.shape.size() == 1) shape += ",";
-  std::string text = absl::StrCat(
-      "{'descr': '<f4', 'fortran_order': False, 'shape': (", shape, "), }");
+// `descr`: the element type, "<f4".
+std::string Header(absl::string_view descr, const std::vector<int64_t>& dims) {
+  std::string shape = absl::StrJoin(dims, ", ");
+  if (dims.size() == 1) shape += ",";
+  std::string text =
+      absl::StrCat("{'descr': '", descr,
+                   "', 'fortran_order': False, 'shape': (", shape, "), }");
   // Data starts at a multiple of 64 bytes.
   text.append(63 - (10 + text.size()) % 64, ' ');
   text += '\n';
@@ -133,6 +152,29 @@ std::string Header(const Array& array) {
   header +=
       {1, 0, static_cast<char>(size & 0xff), static_cast<char>(size >> 8)};
   return header + text;
+}
+
+template <typename T>
+absl::Status Write(const std::string& path, absl::string_view descr,
+                   const BasicArray<T>& array) {
+  const std::string temporary = path + ".part";
+  {
+    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+    file << Header(descr, array.shape);
+    file.write(reinterpret_cast<const char*>(array.values.data()),
+               static_cast<std::streamsize>(array.values.size() * sizeof(T)));
+    file.flush();
+    if (!file) {
+      std::remove(temporary.c_str());
+      return absl::UnavailableError(
+          absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
+    }
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -149,25 +191,11 @@ absl::StatusOr<v1::Tensor> ReadNpy(const std::string& path) {
 }
 
 absl::Status WriteNpy(const std::string& path, const Array& array) {
-  const std::string temporary = path + ".part";
-  {
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    file << Header(array);
-    file.write(
-        reinterpret_cast<const char*>(array.values.data()),
-        static_cast<std::streamsize>(array.values.size() * sizeof(float)));
-    file.flush();
-    if (!file) {
-      std::remove(temporary.c_str());
-      return absl::UnavailableError(
-          absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
-    }
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot write ", path, ": ", std::strerror(errno)));
-  }
-  return absl::OkStatus();
+  return Write(path, "<f4", array);
+}
+
+absl::Status WriteNpy(const std::string& path, const EnergyArray& array) {
+  return Write(path, "<f8", array);
 }
 
 }  // namespace basin::client

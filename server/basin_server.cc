@@ -123,6 +123,7 @@ absl::Status BasinServerImpl::Start(const ServerOptions& options) {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   runtime_.streams = std::make_unique<Executor>(std::max(2, cores / 4));
   runtime_.loader = std::make_unique<Executor>(1);
+  runtime_.composer = std::make_unique<Executor>(1);
   runtime_.files = std::make_unique<Executor>(1);
   BASIN_RETURN_IF_ERROR(StartMetrics());
   BASIN_RETURN_IF_ERROR(StartGrpc());
@@ -245,8 +246,8 @@ void BasinServerImpl::Stop(absl::Duration timeout) {
     grpc_->Wait();
   }
   exposer_ = nullptr;
-  for (const auto* executor :
-       {&runtime_.loader, &runtime_.files, &runtime_.streams}) {
+  for (const auto* executor : {&runtime_.loader, &runtime_.composer,
+                               &runtime_.files, &runtime_.streams}) {
     if (*executor != nullptr) (*executor)->Shutdown();
   }
   if (runtime_.replay != nullptr) runtime_.replay->SnapshotChanged();

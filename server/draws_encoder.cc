@@ -15,10 +15,11 @@ namespace {
 
 // Rows [first, first + count) of each frame's `values`, [chains, width], one
 // frame after the other.
-std::vector<float> Gather(const std::vector<Frame>& frames,
-                          const std::vector<float> Frame::*values, size_t first,
-                          size_t count, size_t width) {
-  std::vector<float> all;
+template <typename T>
+std::vector<T> Gather(const std::vector<Frame>& frames,
+                      const std::vector<T> Frame::*values, size_t first,
+                      size_t count, size_t width) {
+  std::vector<T> all;
   all.reserve(frames.size() * count * width);
   for (const Frame& frame : frames) {
     const auto begin =
@@ -35,9 +36,12 @@ DrawsEncoder::DrawsEncoder(Options options) : options_(std::move(options)) {}
 
 int64_t DrawsEncoder::RowBytes() const {
   const int64_t floats = (options_.states ? options_.dimension : 0) +
-                         (options_.gradients ? options_.dimension : 0) +
-                         (options_.energies ? 1 : 0);
-  return floats * static_cast<int64_t>(sizeof(float));
+                         (options_.gradients ? options_.dimension : 0);
+  const size_t energy = options_.precision == Precision::kFloat64
+                            ? sizeof(double)
+                            : sizeof(float);
+  return floats * static_cast<int64_t>(sizeof(float)) +
+         (options_.energies ? static_cast<int64_t>(energy) : 0);
 }
 
 bool DrawsEncoder::WantsFrame() const {
@@ -72,9 +76,9 @@ void DrawsEncoder::NextMessage(v1::SampleEvent_Draws& message) {
                   *message.mutable_states());
   }
   if (options_.energies) {
-    FloatsToProto(leading, {},
-                  Gather(frames_, &Frame::energies, first, rows, 1),
-                  *message.mutable_energies());
+    EnergiesToProto(leading, options_.precision,
+                    Gather(frames_, &Frame::energies, first, rows, 1),
+                    *message.mutable_energies());
   }
   if (options_.gradients) {
     FloatsToProto(leading, state,
@@ -97,7 +101,7 @@ void EnergyTrace::AddFrame(const Frame& frame) {
   }
   double sum = 0;
   int64_t finite = 0;
-  for (const float energy : frame.energies) {
+  for (const double energy : frame.energies) {
     if (!std::isfinite(energy)) continue;
     sum += energy;
     ++finite;

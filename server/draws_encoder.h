@@ -23,6 +23,7 @@ class DrawsEncoder {
     int64_t chains = 1;
     int64_t dimension = 1;  // D
     Shape state_shape;
+    Precision precision = Precision::kFloat32;
     bool states = true;  // what the messages hold
     bool energies = true;
     bool gradients = false;

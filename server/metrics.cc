@@ -205,17 +205,19 @@ prometheus::Histogram& Metrics::EnergyHistogram(const std::string& model) {
 }
 
 void Metrics::OnEnergies(const ModelInfo& model,
-                         absl::Span<const float> energies) {
+                         absl::Span<const double> energies) {
   const Buckets& bounds = EnergyBuckets();
   std::vector<double> counts(bounds.size() + 1, 0);
   double sum = 0;
-  for (const float energy : energies) {
+  for (const double energy : energies) {
     if (!std::isfinite(energy)) continue;
     const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), energy);
     counts[static_cast<size_t>(bucket - bounds.begin())] += 1;
     sum += energy;
   }
-  EnergyHistogram(model.name).ObserveMultiple(counts, sum);
+  // Clients make up compositions; labels are bounded.
+  EnergyHistogram(model.version == 0 ? "(composed)" : model.name)
+      .ObserveMultiple(counts, sum);
 }
 
 void Metrics::OnQuantum(const Quantum& quantum) {

@@ -64,7 +64,7 @@ class Metrics : public SchedulerObserver {
   // From a request's arrival to the first states or energies of its answer.
   void OnFirstResult(absl::Duration since_arrival);
   // A score's answer.
-  void OnEnergies(const ModelInfo& model, absl::Span<const float> energies);
+  void OnEnergies(const ModelInfo& model, absl::Span<const double> energies);
 
   void OnQuantum(const Quantum& quantum) override;
   void OnFirstQuantum(absl::Duration queued) override;

@@ -44,6 +44,12 @@ std::string InitialText(const InitialLaw& law) {
   if (const auto* uniform = std::get_if<UniformLaw>(&law)) {
     return absl::StrCat("uniform [", uniform->lower, ", ", uniform->upper, "]");
   }
+  if (const auto* bernoulli = std::get_if<BernoulliLaw>(&law)) {
+    return absl::StrCat("bernoulli ", bernoulli->p);
+  }
+  if (const auto* category = std::get_if<UniformCategoryLaw>(&law)) {
+    return absl::StrCat("uniform category of ", category->classes);
+  }
   const auto& normal = std::get<NormalLaw>(law);
   return absl::StrCat("normal mean ", normal.mean, " stddev ", normal.stddev);
 }
@@ -72,6 +78,33 @@ void ReplayToProto(const ReplayOptions& replay, v1::ReplayConfig& out) {
                           : "without_replacement");
 }
 
+void NameAndShapeToProto(const std::string& name, const Shape& shape,
+                         v1::NamedInput& out) {
+  out.set_name(name);
+  for (const int64_t dim : shape.dims()) out.add_shape(dim);
+}
+
+void InputsToProto(const ModelInfo& info, v1::Model& out) {
+  if (info.states.size() > 1) {
+    for (const StateInput& state : info.states) {
+      v1::NamedInput& input = *out.add_states();
+      NameAndShapeToProto(state.name, state.shape, input);
+      input.set_dtype(std::string(Name(DType::kFloat32)));
+    }
+  }
+  for (const ContextInput& context : info.context) {
+    v1::NamedInput& input = *out.add_context();
+    NameAndShapeToProto(context.name, context.shape, input);
+    input.set_dtype(std::string(Name(context.dtype)));
+    if (context.default_value.has_value()) {
+      input.set_default_value(*context.default_value);
+    }
+    if (std::isfinite(context.lower) || std::isfinite(context.upper)) {
+      BoxToProto({context.lower, context.upper}, *input.mutable_range());
+    }
+  }
+}
+
 void DescribeModel(const EnergyModel& model, int64_t max_chains,
                    v1::Model& out) {
   const ModelInfo& info = model.info();
@@ -80,11 +113,13 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
   out.set_input(info.input_name);
   for (const int64_t dim : info.state_shape.dims()) out.add_shape(dim);
   out.set_uint8_scale(info.uint8_scale);
-  if (std::isfinite(info.domain.lower) || std::isfinite(info.domain.upper)) {
-    BoxToProto(info.domain, *out.mutable_domain());
+  if (std::isfinite(info.domain.box.lower) ||
+      std::isfinite(info.domain.box.upper)) {
+    BoxToProto(info.domain.box, *out.mutable_domain());
   }
   out.set_initial(InitialText(info.initial));
   for (const Transition* transition : AllTransitions()) {
+    if (!CheckFits(transition->kind(), info).ok()) continue;
     out.add_transitions(std::string(transition->name()));
   }
   if (info.has_default_transition) {
@@ -96,7 +131,10 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
   out.set_parameters(info.parameters);
   for (const std::string& name : info.operators) out.add_operators(name);
   out.set_memory_bytes(static_cast<int64_t>(model.memory_bytes()));
-  out.set_precision("float32");
+  out.set_precision(std::string(Name(info.precision)));
+  out.set_domain_kind(std::string(Name(info.domain.kind)));
+  InputsToProto(info, out);
+  out.set_classes(info.classes);
   const DeviceInfo& device = model.backend().info();
   out.set_device(absl::StrCat(device.kind, " ", device.isa));
   for (const int rows : model.tile_sizes()) out.add_tile_rows(rows);

@@ -20,6 +20,10 @@ constexpr int64_t kPartBytes = int64_t{1} << 20;
 absl::StatusOr<ReplayOfModel> FindReplay(Runtime& runtime,
                                          const v1::ModelRef& ref) {
   ReplayOfModel result;
+  if (IsComposition(ref)) {
+    return absl::FailedPreconditionError(
+        "model: expected a name: a composition has no replay buffer");
+  }
   BASIN_ASSIGN_OR_RETURN(result.model, runtime.FindModel(ref));
   BASIN_ASSIGN_OR_RETURN(result.buffer,
                          runtime.replay->Get(result.model->info()));
@@ -164,9 +168,10 @@ absl::Status ReplayInsertCall::Insert() {
       const FloatRows rows,
       RowsFromProto(
           request_.states(),
-          {"states", &info, runtime_.options.limits.max_rows, "max_rows"}));
+          ExpectStates("states", info, runtime_.options.limits.max_rows,
+                       "max_rows")));
   BASIN_RETURN_IF_ERROR(CheckInside("states", rows.values, info.dimension,
-                                    info.domain, "the model's domain"));
+                                    info.domain.box, "the model's domain"));
   BASIN_RETURN_IF_ERROR(replay.buffer->Insert(rows.values));
   response_.set_inserted(response_.inserted() + rows.rows);
   return absl::OkStatus();

@@ -4,12 +4,63 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "core/base/status_macros.h"
+
 #include "basin/v1/common.pb.h"
 
 namespace basin {
 
+namespace {
+
+absl::StatusOr<Composition> CompositionFromProto(const v1::ModelRef& ref) {
+  Composition composition;
+  const v1::ModelRef::Terms* terms = nullptr;
+  switch (ref.composition_case()) {
+    case v1::ModelRef::kProduct:
+      composition.kind = Composition::Kind::kProduct;
+      terms = &ref.product();
+      break;
+    case v1::ModelRef::kMixture:
+      composition.kind = Composition::Kind::kMixture;
+      terms = &ref.mixture();
+      break;
+    case v1::ModelRef::kDifference:
+      composition.kind = Composition::Kind::kDifference;
+      terms = &ref.difference();
+      break;
+    case v1::ModelRef::COMPOSITION_NOT_SET:
+      return absl::InvalidArgumentError("model: expected a composition");
+  }
+  if (!ref.name().empty() || ref.version() != 0) {
+    return absl::InvalidArgumentError(
+        "model: expected either name and version or a composition, got both");
+  }
+  for (const v1::ModelRef::Term& term : terms->terms()) {
+    composition.terms.push_back(
+        {term.model(), term.version(), term.has_weight() ? term.weight() : 1});
+  }
+  if (ref.has_temperature()) composition.temperature = ref.temperature();
+  return composition;
+}
+
+}  // namespace
+
+bool IsComposition(const v1::ModelRef& ref) {
+  return ref.composition_case() != v1::ModelRef::COMPOSITION_NOT_SET;
+}
+
 absl::StatusOr<std::shared_ptr<const EnergyModel>> Runtime::FindModel(
     const v1::ModelRef& ref) const {
+  if (IsComposition(ref)) {
+    BASIN_ASSIGN_OR_RETURN(const Composition composition,
+                           CompositionFromProto(ref));
+    return repository->Compose(composition);
+  }
+  if (ref.has_temperature()) {
+    return absl::InvalidArgumentError(
+        "model.temperature: expected a composition with it, got none; "
+        "inverse_temperature is what one model's sampling has");
+  }
   if (ref.name().empty()) {
     return absl::InvalidArgumentError(
         "model.name: expected the name of a model, got none");

@@ -24,6 +24,9 @@ namespace v1 {
 class ModelRef;
 }  // namespace v1
 
+// Whether the reference is to several models together.
+bool IsComposition(const v1::ModelRef& ref);
+
 // What the services share. Built by BasinServer, which owns it; members are
 // set before the first RPC, and each is thread-safe.
 struct Runtime {
@@ -44,13 +47,16 @@ struct Runtime {
   std::unique_ptr<Executor> streams;
   // Loads models.
   std::unique_ptr<Executor> loader;
+  // Compiles compositions.
+  std::unique_ptr<Executor> composer;
   // Writes replay stores.
   std::unique_ptr<Executor> files;
   std::atomic<bool> draining = false;
   // Whether every model of the folder has been tried.
   std::atomic<bool> models_loaded = false;
 
-  // The ready model that `ref`, the request's field "model", names.
+  // The ready model that `ref`, the request's field "model", names or
+  // composes; a new composition takes seconds: call on `composer` then.
   // InvalidArgument, NotFound, Unavailable, FailedPrecondition.
   absl::StatusOr<std::shared_ptr<const EnergyModel>> FindModel(
       const v1::ModelRef& ref) const;

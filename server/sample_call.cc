@@ -53,6 +53,7 @@ DrawsEncoder::Options EncoderOptions(const SamplePlan& plan,
   options.chains = plan.spec.chains;
   options.dimension = model.dimension;
   options.state_shape = model.state_shape;
+  options.precision = model.precision;
   options.states = plan.send_states;
   options.energies = plan.send_energies;
   options.gradients = plan.send_gradients;
@@ -68,7 +69,9 @@ grpc::ServerWriteReactor<v1::SampleEvent>* SampleCall::Start(
     const v1::SampleRequest& request) {
   auto call = std::make_shared<SampleCall>(runtime, Deadline(context), request);
   call->self_ = call;
-  runtime.streams->Run([call] { call->Begin(); });
+  Executor& executor =
+      IsComposition(request.model()) ? *runtime.composer : *runtime.streams;
+  executor.Run([call] { call->Begin(); });
   return call.get();
 }
 
@@ -143,6 +146,7 @@ absl::Status SampleCall::Submit() {
       DecodeSampleRequest(request_, model_->info(), runtime_.options.limits,
                           FreshSeed()));
   plan.spec.model = model_;
+  BASIN_RETURN_IF_ERROR(runtime_.scheduler->CheckAdmission(plan.spec));
   BASIN_RETURN_IF_ERROR(FillPlan(plan));
   transition_ = plan.spec.transition;
   chains_ = plan.spec.chains;

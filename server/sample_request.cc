@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
 #include "core/base/status_macros.h"
-#include "core/sampler/initial_states.h"
+#include "core/model/initial_states.h"
 #include "core/sampler/transition.h"
+#include "server/context_request.h"
 #include "server/proto_convert.h"
 #include "server/tensor_convert.h"
 
@@ -102,7 +104,8 @@ absl::Status DecodeStates(const v1::Tensor& tensor, const ModelInfo& model,
                           SampleSpec& spec) {
   BASIN_ASSIGN_OR_RETURN(
       FloatRows rows,
-      RowsFromProto(tensor, {"states", &model, spec.chains, "chains"}));
+      RowsFromProto(tensor,
+                    ExpectStates("states", model, spec.chains, "chains")));
   if (rows.rows != 1 && rows.rows != spec.chains) {
     return absl::InvalidArgumentError(
         absl::StrCat("states.shape: expected 1 row or one for each of the ",
@@ -195,11 +198,15 @@ absl::StatusOr<SamplePlan> DecodeSampleRequest(const v1::SampleRequest& request,
   plan.spec.seed = request.has_seed() ? request.seed() : fresh_seed;
   BASIN_RETURN_IF_ERROR(DecodeCounts(request, model, limits, plan.spec));
   BASIN_RETURN_IF_ERROR(CheckBytes(plan.spec, model, limits));
-  BASIN_RETURN_IF_ERROR(DecodeBox(request.box(), model.domain, plan.spec.box));
+  BASIN_RETURN_IF_ERROR(
+      DecodeBox(request.box(), model.domain.box, plan.spec.box));
   BASIN_RETURN_IF_ERROR(DecodeTransition(request, model, plan.spec));
   BASIN_RETURN_IF_ERROR(DecodeOutput(request.output(), plan));
   BASIN_RETURN_IF_ERROR(DecodeOptions(request, plan.spec.options));
   BASIN_RETURN_IF_ERROR(DecodeInit(request, model, plan));
+  ContextFields fields = {request.context(), std::nullopt, plan.spec.chains};
+  if (request.has_label()) fields.label = request.label();
+  BASIN_ASSIGN_OR_RETURN(plan.spec.context, DecodeContext(fields, model));
   return plan;
 }
 

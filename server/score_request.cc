@@ -1,10 +1,12 @@
 #include "server/score_request.h"
 
+#include <optional>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
 #include "core/base/status_macros.h"
+#include "server/context_request.h"
 #include "server/proto_convert.h"
 #include "server/runtime.h"
 #include "server/tensor_convert.h"
@@ -18,8 +20,9 @@ namespace {
 absl::Status CheckResponseBytes(const ScoreSpec& spec, const ModelInfo& model,
                                 const RequestLimits& limits) {
   constexpr int64_t kOverhead = 1024;
-  const int64_t floats =
-      spec.want == ScoreSpec::Want::kEnergy ? 1 : model.dimension + 1;
+  int64_t floats = 2;  // an energy may be a double
+  if (spec.want != ScoreSpec::Want::kEnergy) floats += model.dimension;
+  if (spec.want_class_energies) floats += model.classes;
   const int64_t bytes =
       spec.rows * floats * static_cast<int64_t>(sizeof(float)) + kOverhead;
   if (bytes <= limits.max_message_bytes) return absl::OkStatus();
@@ -41,14 +44,18 @@ absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
     return absl::InvalidArgumentError("inputs: expected a tensor, got none");
   }
   BASIN_ASSIGN_OR_RETURN(
-      FloatRows rows,
-      RowsFromProto(request.inputs(),
-                    {"inputs", &model, limits.max_rows, "max_rows"}));
+      FloatRows rows, RowsFromProto(request.inputs(),
+                                    ExpectStates("inputs", model,
+                                                 limits.max_rows, "max_rows")));
   spec.rows = rows.rows;
   spec.inputs = std::move(rows.values);
   spec.want = request.want_gradients() ? ScoreSpec::Want::kEnergyAndGradient
                                        : ScoreSpec::Want::kEnergy;
+  spec.want_class_energies = request.want_class_energies();
   BASIN_RETURN_IF_ERROR(CheckResponseBytes(spec, model, limits));
+  ContextFields fields = {request.context(), std::nullopt, spec.rows};
+  if (request.has_label()) fields.label = request.label();
+  BASIN_ASSIGN_OR_RETURN(spec.context, DecodeContext(fields, model));
   return spec;
 }
 
@@ -67,7 +74,8 @@ absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
                                             runtime.options.limits));
   pending.id = request.id();
   pending.request_id = std::move(start.request_id);
-  pending.bytes = static_cast<int64_t>(spec.inputs.size() * sizeof(float));
+  pending.bytes = static_cast<int64_t>(
+      (spec.inputs.size() + spec.context.size()) * sizeof(float));
   spec.model = pending.model;
   spec.options.deadline = start.deadline;
   spec.options.listener = std::move(start.listener);
@@ -85,10 +93,15 @@ absl::Status FinishScore(Runtime& runtime, const PendingScore& pending,
   response.set_id(pending.id);
   response.set_request_id(pending.request_id);
   response.set_model_version(info.version);
-  FloatsToProto({rows}, {}, result.energies, *response.mutable_energies());
+  EnergiesToProto({rows}, info.precision, result.energies,
+                  *response.mutable_energies());
   if (!result.grad_energies.empty()) {
     FloatsToProto({rows}, info.state_shape.dims(), result.grad_energies,
                   *response.mutable_gradients());
+  }
+  if (!result.class_energies.empty()) {
+    FloatsToProto({rows}, {info.classes}, result.class_energies,
+                  *response.mutable_class_energies());
   }
   TimesToProto({result.queued, result.running, absl::ZeroDuration()},
                *response.mutable_timings());

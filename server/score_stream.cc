@@ -29,6 +29,15 @@ ScoreStreamCall::ScoreStreamCall(Runtime& runtime, absl::Time deadline)
       error_(call_.admission()) {}
 
 void ScoreStreamCall::OnReadDone(bool ok) {
+  if (!ok || !IsComposition(request_.model())) return Received(ok);
+  runtime_.composer->Run([self = shared_from_this()] {
+    // Without locks, so that the cache has it when Accept() asks.
+    const auto composed = self->runtime_.FindModel(self->request_.model());
+    self->Received(true);
+  });
+}
+
+void ScoreStreamCall::Received(bool ok) {
   {
     MutexLock lock(mu_);
     reading_ = false;

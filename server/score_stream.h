@@ -45,6 +45,8 @@ class ScoreStreamCall final
     bool finish = false;
   };
 
+  // The client's next message is in request_, or (not `ok`) none will come.
+  void Received(bool ok);
   void Schedule();
   void Pump();
   Actions Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -24,7 +24,16 @@ class ScoreCall final : public grpc::ServerUnaryReactor,
       const v1::ScoreRequest& request, v1::ScoreResponse& response) {
     auto call = std::make_shared<ScoreCall>(runtime, response);
     call->self_ = call;
-    call->Submit(Deadline(context), request);
+    const absl::Time deadline = Deadline(context);
+    if (!IsComposition(request.model())) {
+      call->Submit(deadline, request);
+    } else {
+      runtime.composer->Run([call, deadline, &request] {
+        // Without locks, so that the cache has it when Submit() asks.
+        const auto composed = call->runtime_.FindModel(request.model());
+        call->Submit(deadline, request);
+      });
+    }
     return call.get();
   }
 

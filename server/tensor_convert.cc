@@ -34,10 +34,11 @@ absl::StatusOr<DType> DTypeFromProto(const v1::Tensor& tensor,
     case v1::BOOL:
       return DType::kBool;
     case v1::UINT8:
-      if (expected.model->uint8_scale > 0) return DType::kUint8;
-      return absl::InvalidArgumentError(absl::StrCat(
-          expected.field, ".dtype: expected FLOAT32, got UINT8, for which ",
-          expected.model->name, " has no uint8_scale"));
+      if (expected.uint8_scale > 0) return DType::kUint8;
+      return absl::InvalidArgumentError(
+          absl::StrCat(expected.field,
+                       ".dtype: expected FLOAT32, got UINT8, for which the "
+                       "model has no uint8_scale"));
     default:
       return absl::InvalidArgumentError(absl::StrCat(
           expected.field,
@@ -61,7 +62,7 @@ std::string ShapeText(const v1::Tensor& tensor) {
 
 absl::Status CheckShape(const v1::Tensor& tensor,
                         const RowsExpectation& expected) {
-  const Shape& state = expected.model->state_shape;
+  const Shape& state = expected.shape;
   bool same = tensor.shape_size() == state.rank() + 1 && tensor.shape(0) >= 1;
   for (int i = 0; same && i < state.rank(); ++i) {
     same = tensor.shape(i + 1) == state.dim(i);
@@ -133,13 +134,37 @@ absl::Status CheckValues(DType dtype, const v1::Tensor& tensor,
     }
     if (!what.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          expected.field, ": ", At(i, expected.model->dimension, what)));
+          expected.field, ": ", At(i, expected.shape.num_elements(), what)));
     }
   }
   return absl::OkStatus();
 }
 
+template <typename T>
+void SetTensor(v1::DType dtype, absl::Span<const int64_t> leading,
+               absl::Span<const int64_t> state, absl::Span<const T> values,
+               v1::Tensor& tensor) {
+  int64_t elements = 1;
+  tensor.set_dtype(dtype);
+  tensor.clear_shape();
+  for (const absl::Span<const int64_t> dims : {leading, state}) {
+    for (const int64_t dim : dims) {
+      tensor.add_shape(dim);
+      elements *= dim;
+    }
+  }
+  BASIN_CHECK(static_cast<size_t>(elements) == values.size());
+  tensor.mutable_data()->assign(reinterpret_cast<const char*>(values.data()),
+                                values.size() * sizeof(T));
+}
+
 }  // namespace
+
+RowsExpectation ExpectStates(absl::string_view field, const ModelInfo& model,
+                             int64_t max_rows, absl::string_view limit_name) {
+  return {std::string(field), model.state_shape, model.uint8_scale, max_rows,
+          limit_name};
+}
 
 absl::StatusOr<FloatRows> RowsFromProto(const v1::Tensor& tensor,
                                         const RowsExpectation& expected) {
@@ -147,7 +172,7 @@ absl::StatusOr<FloatRows> RowsFromProto(const v1::Tensor& tensor,
   BASIN_RETURN_IF_ERROR(CheckShape(tensor, expected));
   FloatRows result;
   result.rows = tensor.shape(0);
-  const int64_t elements = result.rows * expected.model->dimension;
+  const int64_t elements = result.rows * expected.shape.num_elements();
   const uint64_t bytes = static_cast<uint64_t>(elements) * ByteSize(dtype);
   if (tensor.data().size() != bytes) {
     return absl::InvalidArgumentError(
@@ -157,7 +182,7 @@ absl::StatusOr<FloatRows> RowsFromProto(const v1::Tensor& tensor,
   }
   // The bytes are there already, so this is at most four times as much.
   result.values.resize(static_cast<size_t>(elements));
-  ConvertAll(dtype, tensor.data(), expected.model->uint8_scale, result.values);
+  ConvertAll(dtype, tensor.data(), expected.uint8_scale, result.values);
   BASIN_RETURN_IF_ERROR(CheckValues(dtype, tensor, expected, result.values));
   return result;
 }
@@ -177,18 +202,17 @@ absl::Status CheckInside(absl::string_view field,
 void FloatsToProto(absl::Span<const int64_t> leading,
                    absl::Span<const int64_t> state,
                    absl::Span<const float> values, v1::Tensor& tensor) {
-  int64_t elements = 1;
-  tensor.set_dtype(v1::FLOAT32);
-  tensor.clear_shape();
-  for (const absl::Span<const int64_t> dims : {leading, state}) {
-    for (const int64_t dim : dims) {
-      tensor.add_shape(dim);
-      elements *= dim;
-    }
+  SetTensor(v1::FLOAT32, leading, state, values, tensor);
+}
+
+void EnergiesToProto(absl::Span<const int64_t> shape, Precision precision,
+                     absl::Span<const double> values, v1::Tensor& tensor) {
+  if (precision == Precision::kFloat64) {
+    SetTensor(v1::FLOAT64, shape, {}, values, tensor);
+    return;
   }
-  BASIN_CHECK(static_cast<size_t>(elements) == values.size());
-  tensor.mutable_data()->assign(reinterpret_cast<const char*>(values.data()),
-                                values.size() * sizeof(float));
+  const std::vector<float> rounded(values.begin(), values.end());
+  FloatsToProto(shape, {}, rounded, tensor);
 }
 
 }  // namespace basin

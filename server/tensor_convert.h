@@ -6,6 +6,7 @@
 // nothing; errors name the field, what was expected and what came.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -23,13 +24,18 @@ class Tensor;
 
 // What a tensor of rows must be.
 struct RowsExpectation {
-  absl::string_view field;       // its name in the request: "inputs"
-  const ModelInfo* model;        // of whose states the rows are
+  std::string field;             // its name in the request: "inputs"
+  Shape shape;                   // of one row
+  double uint8_scale = 0;        // 0 = uint8 is refused
   int64_t max_rows = 0;          // at most; at least one always
   absl::string_view limit_name;  // what max_rows is called
 };
 
-// Rows of states, [rows, D].
+// Rows of the model's states.
+RowsExpectation ExpectStates(absl::string_view field, const ModelInfo& model,
+                             int64_t max_rows, absl::string_view limit_name);
+
+// [rows, D], D = elements of one row.
 struct FloatRows {
   int64_t rows = 0;
   std::vector<float> values;
@@ -52,6 +58,11 @@ absl::Status CheckInside(absl::string_view field,
 void FloatsToProto(absl::Span<const int64_t> leading,
                    absl::Span<const int64_t> state,
                    absl::Span<const float> values, v1::Tensor& tensor);
+
+// Energies as a tensor of shape `shape`: float64 for models of that
+// precision, else float32. REQUIRES: as FloatsToProto().
+void EnergiesToProto(absl::Span<const int64_t> shape, Precision precision,
+                     absl::Span<const double> values, v1::Tensor& tensor);
 
 }  // namespace basin
 

@@ -69,7 +69,7 @@ if $all; then
   run_ctest build-asan -LE lint
   say "clang: thread safety analysis and fuzz targets"
   configure build-fuzz -C deploy/cmake/presets/fuzz.cmake
-  build build-fuzz basin_server basin onnx_importer_fuzz tensor_convert_fuzz
+  build build-fuzz basin_server basin onnx_importer_fuzz safetensors_fuzz tensor_convert_fuzz
   for target in build-fuzz/fuzz/*_fuzz; do
     corpus="tests/fuzz/corpus/$(basename "$target" _fuzz)"
     scratch="$(mktemp -d)"

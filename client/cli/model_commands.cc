@@ -18,9 +18,25 @@ std::string ShapeOf(const v1::Model& model) {
 }
 
 std::string DomainOf(const v1::Model& model) {
+  if (model.domain_kind() != "continuous") return model.domain_kind();
   if (!model.has_domain()) return "unbounded";
   return absl::StrFormat("[%g, %g]", model.domain().lower(),
                          model.domain().upper());
+}
+
+// "label int64 [], -1 to 9, default -1".
+std::string InputText(const v1::NamedInput& input) {
+  std::string text =
+      absl::StrCat(input.name(), " ", input.dtype(), " ",
+                   ShapeToString({input.shape().begin(), input.shape().end()}));
+  if (input.has_range()) {
+    absl::StrAppendFormat(&text, ", %g to %g", input.range().lower(),
+                          input.range().upper());
+  }
+  if (input.has_default_value()) {
+    absl::StrAppendFormat(&text, ", default %g", input.default_value());
+  }
+  return text;
 }
 
 void PrintField(const char* name, const std::string& value) {
@@ -31,6 +47,13 @@ void PrintReadyModel(const v1::Model& model) {
   PrintField("family", model.family());
   PrintField("input", absl::StrCat(model.input(), " ", ShapeOf(model)));
   PrintField("domain", DomainOf(model));
+  for (const v1::NamedInput& state : model.states()) {
+    PrintField("state input", InputText(state));
+  }
+  for (const v1::NamedInput& context : model.context()) {
+    PrintField("context input", InputText(context));
+  }
+  if (model.classes() > 0) PrintField("classes", absl::StrCat(model.classes()));
   if (model.uint8_scale() != 0) {
     PrintField("uint8 inputs",
                absl::StrFormat("times %g", model.uint8_scale()));

@@ -15,6 +15,7 @@
 #include <absl/strings/str_format.h>
 
 #include "client/cli/command.h"
+#include "client/cli/model_arguments.h"
 #include "client/cli/progress.h"
 #include "client/npy.h"
 #include "client/png_grid.h"
@@ -23,7 +24,7 @@ namespace basin::client {
 namespace {
 
 struct SampleArguments {
-  std::string model;
+  ModelArguments model;
   int64_t chains = 64;
   int64_t steps = 0;
   int64_t warmup = 0;
@@ -127,7 +128,7 @@ absl::Status FillInit(const v1::Model& model, const SampleArguments& args,
 absl::StatusOr<v1::SampleRequest> MakeRequest(const v1::Model& model,
                                               SampleArguments args) {
   v1::SampleRequest request;
-  auto ref = ParseModel(args.model);
+  auto ref = ParseModelOrComposition(args.model);
   if (!ref.ok()) return ref.status();
   *request.mutable_model() = *ref;
   request.set_chains(args.chains);
@@ -146,6 +147,12 @@ absl::StatusOr<v1::SampleRequest> MakeRequest(const v1::Model& model,
   if (args.lower) request.mutable_box()->set_lower(*args.lower);
   if (args.upper) request.mutable_box()->set_upper(*args.upper);
   request.set_priority(args.priority);
+  if (args.model.label) request.set_label(*args.model.label);
+  auto context = ReadContext(args.model);
+  if (!context.ok()) return context.status();
+  for (auto& [name, tensor] : *context) {
+    (*request.mutable_context())[name] = std::move(tensor);
+  }
   return request;
 }
 
@@ -243,9 +250,9 @@ absl::Status CheckOutput(const std::string& out, const v1::Model& model) {
 
 absl::Status RunSample(const Session& session, const SampleArguments& args) {
   const std::unique_ptr<Client> client = session.Connect();
-  const auto ref = ParseModel(args.model);
+  const auto ref = ParseModelOrComposition(args.model);
   if (!ref.ok()) return ref.status();
-  const auto model = client->GetModel(ref->name(), session.call_options());
+  const auto model = client->GetModel(FirstModel(*ref), session.call_options());
   if (!model.ok()) return model.status();
   const absl::Status writable = CheckOutput(args.out, *model);
   if (!writable.ok()) return writable;
@@ -307,8 +314,7 @@ void AddSampleCommand(CLI::App& app, Session& session, Action& action) {
   CLI::App* sample = app.add_subcommand(
       "sample", "draws samples of p(x) = exp(-beta E(x)) / Z into a file");
   const auto args = std::make_shared<SampleArguments>();
-  sample->add_option("NAME", args->model, "the model, NAME or NAME:VERSION")
-      ->required();
+  AddModelArguments(*sample, args->model);
   sample->add_option("--chains", args->chains, "number of chains")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

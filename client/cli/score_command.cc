@@ -16,6 +16,7 @@
 #include <absl/strings/str_format.h>
 
 #include "client/cli/command.h"
+#include "client/cli/model_arguments.h"
 #include "client/cli/progress.h"
 #include "client/npy.h"
 
@@ -23,14 +24,15 @@ namespace basin::client {
 namespace {
 
 struct ScoreArguments {
-  std::string model;
+  ModelArguments model;
   std::string input;
   std::string out;
   bool gradient = false;
+  bool class_energies = false;
   int priority = 0;
 };
 
-absl::Status WriteCsv(const std::string& path, const Array& energies) {
+absl::Status WriteCsv(const std::string& path, const EnergyArray& energies) {
   std::string text = "row,energy\n";
   for (size_t i = 0; i < energies.values.size(); ++i) {
     absl::StrAppendFormat(&text, "%d,%.9g\n", i, energies.values[i]);
@@ -49,26 +51,42 @@ absl::Status WriteCsv(const std::string& path, const Array& energies) {
   return absl::OkStatus();
 }
 
-// samples.csv -> samples.gradient.npy
-std::string GradientPath(const std::string& out) {
+// energies.csv -> energies.gradient.npy
+std::string BesidePath(const std::string& out, const char* what) {
   const std::string stem =
       out.empty() ? "energies" : out.substr(0, out.rfind('.'));
-  return absl::StrCat(stem, ".gradient.npy");
+  return absl::StrCat(stem, ".", what, ".npy");
 }
 
-absl::Status Write(const ScoreArguments& args, const ScoreResult& result) {
-  const absl::Status energies = absl::EndsWithIgnoreCase(args.out, ".npy")
-                                    ? WriteNpy(args.out, result.energies)
-                                    : WriteCsv(args.out, result.energies);
-  if (!energies.ok() || !args.gradient) return energies;
-  return WriteNpy(GradientPath(args.out), result.gradients);
+// float32, but for models of precision float64.
+absl::Status WriteEnergies(const std::string& path, const v1::Model& model,
+                           const EnergyArray& energies) {
+  if (model.precision() == "float64") return WriteNpy(path, energies);
+  return WriteNpy(
+      path,
+      Array{energies.shape, {energies.values.begin(), energies.values.end()}});
+}
+
+absl::Status Write(const ScoreArguments& args, const v1::Model& model,
+                   const ScoreResult& result) {
+  absl::Status status = absl::EndsWithIgnoreCase(args.out, ".npy")
+                            ? WriteEnergies(args.out, model, result.energies)
+                            : WriteCsv(args.out, result.energies);
+  if (args.gradient) {
+    status.Update(WriteNpy(BesidePath(args.out, "gradient"), result.gradients));
+  }
+  if (args.class_energies) {
+    status.Update(
+        WriteNpy(BesidePath(args.out, "classes"), result.class_energies));
+  }
+  return status;
 }
 
 void PrintSummary(const ScoreArguments& args, const ScoreResult& result) {
   double sum = 0;
-  float least = std::numeric_limits<float>::infinity();
-  float most = -least;
-  for (const float energy : result.energies.values) {
+  double least = std::numeric_limits<double>::infinity();
+  double most = -least;
+  for (const double energy : result.energies.values) {
     sum += energy;
     least = std::min(least, energy);
     most = std::max(most, energy);
@@ -79,15 +97,18 @@ void PrintSummary(const ScoreArguments& args, const ScoreResult& result) {
                 most);
   if (!args.out.empty()) absl::FPrintF(stderr, "wrote %s\n", args.out);
   if (args.gradient) {
-    absl::FPrintF(stderr, "wrote %s\n", GradientPath(args.out));
+    absl::FPrintF(stderr, "wrote %s\n", BesidePath(args.out, "gradient"));
+  }
+  if (args.class_energies) {
+    absl::FPrintF(stderr, "wrote %s\n", BesidePath(args.out, "classes"));
   }
 }
 
 absl::Status RunScore(const Session& session, const ScoreArguments& args) {
   const std::unique_ptr<Client> client = session.Connect();
-  const auto ref = ParseModel(args.model);
+  const auto ref = ParseModelOrComposition(args.model);
   if (!ref.ok()) return ref.status();
-  const auto model = client->GetModel(ref->name(), session.call_options());
+  const auto model = client->GetModel(FirstModel(*ref), session.call_options());
   if (!model.ok()) return model.status();
   const auto inputs = ReadInputs(args.input, *model);
   if (!inputs.ok()) return inputs.status();
@@ -96,12 +117,17 @@ absl::Status RunScore(const Session& session, const ScoreArguments& args) {
   ScoreOptions options;
   options.call = session.call_options();
   options.priority = args.priority;
+  options.want_class_energies = args.class_energies;
+  options.label = args.model.label;
+  auto context = ReadContext(args.model);
+  if (!context.ok()) return context.status();
+  options.context = *std::move(context);
   if (args.gradient) options.want = ScoreOptions::Want::kEnergyAndGradient;
   options.on_progress = [&](int64_t done) { bar.Update(done, rows, ""); };
   const auto result = client->Score(*ref, *inputs, options);
   bar.Finish();
   if (!result.ok()) return result.status();
-  const absl::Status written = Write(args, *result);
+  const absl::Status written = Write(args, *model, *result);
   if (written.ok()) PrintSummary(args, *result);
   return written;
 }
@@ -112,8 +138,7 @@ void AddScoreCommand(CLI::App& app, Session& session, Action& action) {
   CLI::App* score =
       app.add_subcommand("score", "computes energies; lower = more probable");
   const auto args = std::make_shared<ScoreArguments>();
-  score->add_option("NAME", args->model, "the model, NAME or NAME:VERSION")
-      ->required();
+  AddModelArguments(*score, args->model);
   score
       ->add_option("--input", args->input,
                    "FILE.npy of float32 or uint8 [n, ...], FILE.png, or a "
@@ -122,6 +147,9 @@ void AddScoreCommand(CLI::App& app, Session& session, Action& action) {
   score->add_flag("--gradient", args->gradient,
                   "also writes dE/dx, [n, ...], beside --out as "
                   "NAME.gradient.npy");
+  score->add_flag("--class_energies", args->class_energies,
+                  "also writes E(x, y) of every class y, [n, K], as "
+                  "NAME.classes.npy");
   score->add_option("--priority", args->priority, "1 (first) to 9. Default: 5");
   score
       ->add_option("--out", args->out,

@@ -6,6 +6,18 @@
 
 namespace basin {
 
+std::string_view Name(Precision precision) {
+  switch (precision) {
+    case Precision::kFloat32:
+      return "float32";
+    case Precision::kBFloat16:
+      return "bfloat16";
+    case Precision::kFloat64:
+      break;
+  }
+  return "float64";
+}
+
 absl::Status Backend::Reserve(Workspace& workspace, size_t bytes) const {
   if (workspace.size >= bytes) return absl::OkStatus();
   // First give back, so that both never exist at once.

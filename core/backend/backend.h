@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <absl/status/statusor.h>
 #include <absl/types/span.h>
@@ -40,11 +41,12 @@ class Plan {
 
   // Computes the graph's outputs. `inputs` and `outputs` are device memory in
   // the order of the graph's inputs and outputs, of their shapes, aligned to
-  // 64 bytes, and do not overlap. Allocates nothing.
+  // 64 bytes, and do not overlap. An output of kToFloat64 is an array of
+  // doubles, any other one of floats. Allocates nothing.
   // REQUIRES: workspace.size >= workspace_bytes().
   virtual absl::Status Run(Workspace& workspace,
                            absl::Span<const float* const> inputs,
-                           absl::Span<float* const> outputs) const = 0;
+                           absl::Span<void* const> outputs) const = 0;
 };
 
 // Weights in the device's layout, shared by all plans of one model version
@@ -54,12 +56,26 @@ class WeightStore {
   virtual ~WeightStore() = default;
   // Bytes held on the device, packed copies included.
   virtual size_t bytes() const = 0;
+  // Frees what only further plans would need. REQUIRES: no plan is compiled
+  // into the store from now on.
+  virtual void Seal() = 0;
 };
+
+// What a plan computes in. Inputs and gradients are float32 in all of them.
+enum class Precision {
+  kFloat32,   // products, sums and elementwise operations
+  kBFloat16,  // products and convolutions of bfloat16, summed in float32; the
+              // rest in float32
+  kFloat64,   // everything
+};
+
+// "float32", "bfloat16", "float64".
+std::string_view Name(Precision precision);
 
 struct DeviceInfo {
   std::string kind;  // "cpu"
   std::string name;  // the processor's own name
-  std::string isa;   // what results depend on: "x86-64-v4", ...
+  std::string isa;   // what results depend on: "x86-64-v4+bf16", ...
 };
 
 // Thread-safe.
@@ -84,10 +100,11 @@ class Backend {
 
   // Compiles `graph`, which the backend optimizes first. Constants are packed
   // into `weights` (of this backend), once for each Tensor::id() and layout.
-  // Unimplemented, naming the operation, for what the device cannot compute.
+  // Unimplemented, naming the operation or precision, for what the device
+  // cannot compute.
   virtual absl::StatusOr<std::unique_ptr<Plan>> Compile(
-      const Graph& graph,
-      const std::shared_ptr<WeightStore>& weights) const = 0;
+      const Graph& graph, const std::shared_ptr<WeightStore>& weights,
+      Precision precision) const = 0;
 
   virtual const TileOps& tile_ops() const = 0;
 

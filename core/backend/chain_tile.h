@@ -14,12 +14,12 @@ struct ChainTile {
   int64_t dimension = 0;  // D
 
   float* position = nullptr;     // [B, D]
-  float* energy = nullptr;       // [B], E(position), where it is carried
+  double* energy = nullptr;      // [B], E(position), where it is carried
   float* grad_energy = nullptr;  // [B, D], dE/dx at position, where carried
 
   // A transition's scratch.
   float* proposal = nullptr;              // [B, D]
-  float* proposal_energy = nullptr;       // [B]
+  double* proposal_energy = nullptr;      // [B]
   float* proposal_grad_energy = nullptr;  // [B, D]
   double* log_ratio = nullptr;            // [B]
 

@@ -21,6 +21,10 @@ BASIN_HOST_DEVICE bool IsFiniteFloat(float x) {
   return __builtin_fabsf(x) <= 3.402823466e38F;
 }
 
+BASIN_HOST_DEVICE bool IsFiniteDouble(double x) {
+  return __builtin_fabs(x) <= 1.7976931348623157e308;
+}
+
 // NaN stays NaN.
 BASIN_HOST_DEVICE float ClampMagnitude(float x, float bound) {
   const float below = x > bound ? bound : x;

@@ -74,7 +74,7 @@ class TileOps {
   // finite[b] = 1 if energy[b] and all of x [B, D]'s row b are finite.
   // Energy may be null.
   virtual void FindFinite(const ChainTile& tile, const float* x,
-                          const float* energy, uint8_t* finite) const = 0;
+                          const double* energy, uint8_t* finite) const = 0;
 };
 
 }  // namespace basin

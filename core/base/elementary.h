@@ -259,6 +259,100 @@ BASIN_HOST_DEVICE float Cos(float x) { return internal::SinCos(x).cos; }
 
 namespace internal {
 
+// log(1 + x): what 1 + x rounds off counts by its first order.
+BASIN_HOST_DEVICE float Log1p(float x) {
+  const float u = 1.0F + x;
+  const float lost = x - (u - 1.0F);
+  const float log = Log(u) + lost / u;
+  return SelectBits(Abs(x) < __builtin_inff(), log, Log(u));
+}
+
+// asin(s) of s = sqrt(z), 0 <= s <= 1/2.
+BASIN_HOST_DEVICE float AsinSmall(float s, float z) {
+  float p = 4.2163199048e-2F;  // Cephes asinf
+  p = p * z + 2.4181311049e-2F;
+  p = p * z + 4.5470025998e-2F;
+  p = p * z + 7.4953002686e-2F;
+  p = p * z + 1.6666752422e-1F;
+  return s + s * (z * p);
+}
+
+}  // namespace internal
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Sinh(float x) {
+  const float h = Exp(0.5F * Abs(x));
+  const float large = (0.5F * h) * h - (0.5F / h) / h;
+  const float z = x * x;
+  float p = 2.03721912945e-4F;  // Cephes sinhf
+  p = p * z + 8.33028376239e-3F;
+  p = p * z + 1.66667160211e-1F;
+  const float small = x + x * (z * p);
+  return SelectBits(Abs(x) < 1.0F, small, CopySign(large, x));
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Asin(float x) {
+  const float a = Abs(x);
+  const bool outer = a > 0.5F;  // asin(a) = pi/2 - 2 asin(sqrt((1 - a) / 2))
+  const float z = SelectBits(outer, 0.5F * (1.0F - a), a * a);
+  const float p = internal::AsinSmall(SelectBits(outer, Sqrt(z), a), z);
+  return CopySign(SelectBits(outer, 1.57079632679F - 2.0F * p, p), x);
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Acos(float x) {
+  const float a = Abs(x);
+  const bool outer = a > 0.5F;
+  const float z = SelectBits(outer, 0.5F * (1.0F - a), a * a);
+  const float p = internal::AsinSmall(SelectBits(outer, Sqrt(z), a), z);
+  const float inner = 1.57079632679F - CopySign(p, x);
+  const float far = SelectBits(x < 0.0F, 3.14159265359F - 2.0F * p, 2.0F * p);
+  return SelectBits(outer, far, inner);
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Atan(float x) {
+  const float a = Abs(x);
+  const bool far = a > 2.414213562373095F;      // tan(3 pi / 8)
+  const bool middle = a > 0.4142135623730950F;  // tan(pi / 8)
+  const float near = SelectBits(middle, (a - 1.0F) / (a + 1.0F), a);
+  const float t = SelectBits(far, -1.0F / a, near);
+  const float start = SelectBits(middle, 0.785398163397F, 0.0F);
+  const float z = t * t;
+  float p = 8.05374449538e-2F;  // Cephes atanf
+  p = p * z + -1.38776856032e-1F;
+  p = p * z + 1.99777106478e-1F;
+  p = p * z + -3.33329491539e-1F;
+  const float y = SelectBits(far, 1.57079632679F, start) + (t + t * (z * p));
+  return CopySign(y, x);
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Asinh(float x) {
+  const float a = Abs(x);
+  const float m = a > 1e4F ? 1e4F : a;  // beyond, 2 a is all there is
+  const float near = internal::Log1p(m + m * (m / (1.0F + Sqrt(1.0F + m * m))));
+  const float y = SelectBits(a > 1e4F, Log(a) + 0.69314718056F, near);
+  return CopySign(SelectBits(x == x, y, x), x);
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Acosh(float x) {
+  const float t = (x > 1e4F ? 1e4F : x) - 1.0F;
+  const float near = internal::Log1p(t + Sqrt(t * (t + 2.0F)));
+  const float y = SelectBits(x > 1e4F, Log(x) + 0.69314718056F, near);
+  return SelectBits(x >= 1.0F, y, __builtin_nanf(""));
+}
+
+// Within 4 ulp.
+BASIN_HOST_DEVICE float Atanh(float x) {
+  const float a = Abs(x);
+  return CopySign(0.5F * internal::Log1p(2.0F * a / (1.0F - a)), x);
+}
+
+namespace internal {
+
 // y log(x), with about 36 bits where it is below 300; within +-300.
 // REQUIRES: x positive and finite, else the result is any number.
 BASIN_HOST_DEVICE double ScaledLog(float x, float y) {

@@ -35,12 +35,20 @@ int CostOf(ScalarOp op) {
     case ScalarOp::kSin:
     case ScalarOp::kCos:
     case ScalarOp::kTanh:
-    case ScalarOp::kErf:
     case ScalarOp::kSigmoid:
     case ScalarOp::kSoftplus:
+    case ScalarOp::kSinh:
+    case ScalarOp::kAsin:
+    case ScalarOp::kAcos:
+    case ScalarOp::kAtan:
+    case ScalarOp::kAsinh:
+    case ScalarOp::kAcosh:
+    case ScalarOp::kAtanh:
       return kTranscendentalCost;
     case ScalarOp::kPow:
       return 2 * kTranscendentalCost;
+    case ScalarOp::kErf:  // two polynomials and an exp
+      return 4 * kTranscendentalCost;
     default:
       return 1;
   }

@@ -41,6 +41,42 @@ ValueId MaxMinGradient(const GradientTask& t, int i) {
   return i == 0 ? b.Select(first, t.dy, zero) : b.Select(first, zero, t.dy);
 }
 
+// cosh(x): (e^(x/2))^2 / 2 is finite wherever sinh is.
+ValueId Cosh(GraphBuilder& b, ValueId x) {
+  const ValueId half = b.Constant(0.5f);
+  const ValueId h = b.Unary(ScalarOp::kExp, b.Mul(x, half));
+  return b.Add(b.Mul(b.Mul(half, h), h), b.Div(b.Div(half, h), h));
+}
+
+// Of the inverse circular and hyperbolic functions.
+ValueId InverseGradient(const GradientTask& t, ScalarOp op) {
+  GraphBuilder& b = t.builder;
+  const ValueId x = t.node.inputs[0];
+  const ValueId one = b.Constant(1.0f);
+  const ValueId below = b.Sub(one, x);
+  const ValueId above = b.Add(one, x);
+  const auto over_root = [&](ValueId v) {
+    return b.Div(t.dy, b.Unary(ScalarOp::kSqrt, v));
+  };
+  switch (op) {
+    case ScalarOp::kAsin:
+      return over_root(b.Mul(below, above));
+    case ScalarOp::kAcos:
+      return b.Unary(ScalarOp::kNeg, over_root(b.Mul(below, above)));
+    case ScalarOp::kAtan:
+      return b.Div(t.dy, b.Add(one, b.Mul(x, x)));
+    case ScalarOp::kAsinh:
+      return over_root(b.Add(one, b.Mul(x, x)));
+    case ScalarOp::kAcosh:
+      return over_root(b.Mul(b.Sub(x, one), above));
+    case ScalarOp::kAtanh:
+      return b.Div(t.dy, b.Mul(below, above));
+    default:
+      return b.Fail(absl::InternalError(
+          absl::StrCat(std::string(Name(op)), " has no gradient rule")));
+  }
+}
+
 ValueId UnaryGradient(const GradientTask& t, ScalarOp op) {
   GraphBuilder& b = t.builder;
   const ValueId x = t.node.inputs[0];
@@ -72,9 +108,10 @@ ValueId UnaryGradient(const GradientTask& t, ScalarOp op) {
       return b.Mul(t.dy, b.Mul(t.y, one_minus(t.y)));
     case ScalarOp::kSoftplus:
       return b.Mul(t.dy, b.Unary(ScalarOp::kSigmoid, x));
+    case ScalarOp::kSinh:
+      return b.Mul(t.dy, Cosh(b, x));
     default:
-      return b.Fail(absl::InternalError(
-          absl::StrCat(std::string(Name(op)), " has no gradient rule")));
+      return InverseGradient(t, op);
   }
 }
 
@@ -173,6 +210,15 @@ ValueId ConcatGradient(const GradientTask& t, int i) {
 ValueId GatherGradient(const GradientTask& t, int /*i*/) {
   return t.builder.ScatterAdd(t.dy, t.node.inputs[1], t.attrs<AxisAttrs>().axis,
                               t.shape(0));
+}
+
+// take and put_add are linear in input 0, and each the other's adjoint.
+ValueId TakeGradient(const GradientTask& t, int /*i*/) {
+  return t.builder.PutAdd(t.dy, t.node.inputs[1], t.shape(0).dim(1));
+}
+
+ValueId PutAddGradient(const GradientTask& t, int /*i*/) {
+  return t.builder.Take(t.dy, t.node.inputs[1]);
 }
 
 ValueId ScatterAddGradient(const GradientTask& t, int /*i*/) {
@@ -284,6 +330,10 @@ Rule RuleOf(Op op) {
       return GatherGradient;
     case Op::kScatterAdd:
       return ScatterAddGradient;
+    case Op::kTake:
+      return TakeGradient;
+    case Op::kPutAdd:
+      return PutAddGradient;
     case Op::kReduceSum:
       return ReduceSumGradient;
     case Op::kReduceMax:
@@ -307,6 +357,8 @@ Rule RuleOf(Op op) {
     case Op::kInput:
     case Op::kConstant:
     case Op::kStopGradient:
+    case Op::kTopK:
+    case Op::kToFloat64:  // added after differentiation
       break;
   }
   return nullptr;
@@ -317,9 +369,12 @@ Rule RuleOf(Op op) {
 bool HasGradient(const Node& node, int i) {
   switch (node.op) {
     case Op::kStopGradient:
+    case Op::kTopK:
       return false;
     case Op::kGather:
     case Op::kScatterAdd:
+    case Op::kTake:
+    case Op::kPutAdd:
       return i == 0;
     case Op::kElementwise:
       break;

@@ -26,6 +26,9 @@ constexpr std::string_view kNames[] = {"input",
                                        "concat",
                                        "gather",
                                        "scatter_add",
+                                       "take",
+                                       "put_add",
+                                       "top_k",
                                        "reduce_sum",
                                        "reduce_max",
                                        "matmul",
@@ -35,7 +38,8 @@ constexpr std::string_view kNames[] = {"input",
                                        "max_pool",
                                        "max_pool_grad",
                                        "avg_pool",
-                                       "avg_pool_grad"};
+                                       "avg_pool_grad",
+                                       "to_float64"};
 
 std::string List(const IntList& values) {
   return absl::StrCat("[", absl::StrJoin(values, ","), "]");
@@ -73,6 +77,10 @@ struct AttributePrinter {
   std::string operator()(const AxisAttrs& a) const {
     return absl::StrCat(" axis=", a.axis);
   }
+  std::string operator()(const TopKAttrs& a) const {
+    const bool largest = a.order == TopKAttrs::Order::kLargest;
+    return absl::StrCat(" k=", a.k, largest ? "" : " smallest");
+  }
   std::string operator()(const ReduceAttrs& a) const {
     return absl::StrCat(" axes=", List(a.axes));
   }
@@ -84,13 +92,16 @@ struct AttributePrinter {
     return absl::StrCat(" strides=", List(a.strides),
                         " dilations=", List(a.dilations),
                         " pads=", List(a.pads_before), List(a.pads_after),
-                        " groups=", a.groups);
+                        " groups=", a.groups, LayoutText(a.layout));
   }
   std::string operator()(const PoolAttrs& a) const {
-    return absl::StrCat(" kernel=", List(a.kernel),
-                        " strides=", List(a.strides),
-                        " pads=", List(a.pads_before), List(a.pads_after),
-                        a.count_include_pad ? " count_include_pad" : "");
+    return absl::StrCat(
+        " kernel=", List(a.kernel), " strides=", List(a.strides),
+        " pads=", List(a.pads_before), List(a.pads_after),
+        a.count_include_pad ? " count_include_pad" : "", LayoutText(a.layout));
+  }
+  static const char* LayoutText(ImageLayout layout) {
+    return layout == ImageLayout::kChannelsLast ? " channels_last" : "";
   }
 };
 
@@ -114,6 +125,7 @@ std::string AttributePrinter::operator()(const FusedAttrs& a) const {
 }
 
 DType ResultType(Op op, const Attributes& attributes) {
+  if (op == Op::kToFloat64) return DType::kFloat64;
   if (op != Op::kConstant) return DType::kFloat32;
   return std::get<ConstantAttrs>(attributes).value.dtype();
 }

@@ -22,8 +22,9 @@
 namespace basin {
 
 // The primitive operations. All values are float32, but for constants that
-// serve as indices (int64). Elementwise operations need equal shapes: what
-// NumPy broadcasts is written with kReshape and kBroadcast.
+// serve as indices (int64) and results of kToFloat64. Elementwise operations
+// need equal shapes: what NumPy broadcasts is written with kReshape and
+// kBroadcast.
 enum class Op : uint8_t {
   kInput,         // a named input; InputAttrs
   kConstant,      // ConstantAttrs
@@ -38,16 +39,20 @@ enum class Op : uint8_t {
   kConcat,        // AxisAttrs
   kGather,        // (x, constant int64 indices [k]): AxisAttrs
   kScatterAdd,    // gradient of kGather: (dy, indices) -> zeros with dy added
-  kReduceSum,     // ReduceAttrs; the axes disappear
-  kReduceMax,     // ReduceAttrs
-  kMatmul,        // (a [.., m, k], b [.., k, n]) -> [.., m, n]; MatmulAttrs
-  kConv,          // (x [N, C, s..], w [O, C/groups, k..]); ConvAttrs
+  kTake,       // (x [B, V, D], i [B, K]) -> [B, K, D]: rows picked at run time
+  kPutAdd,     // gradient of kTake: (dy, i) -> zeros [B, V, D] with dy added
+  kTopK,       // x [.., V] -> [.., k], places in the last axis; TopKAttrs
+  kReduceSum,  // ReduceAttrs; the axes disappear
+  kReduceMax,  // ReduceAttrs
+  kMatmul,     // (a [.., m, k], b [.., k, n]) -> [.., m, n]; MatmulAttrs
+  kConv,       // (x [N, C, s..], w [O, C/groups, k..]); ConvAttrs
   kConvBackwardData,     // (dy, w) -> dx; ConvAttrs of the forward operation
   kConvBackwardWeights,  // (x, dy) -> dw; ConvAttrs
   kMaxPool,              // (x [N, C, s..]); PoolAttrs
   kMaxPoolGrad,          // (x, dy) -> dx: to the first maximum of each window
   kAvgPool,              // (x [N, C, s..]); PoolAttrs
   kAvgPoolGrad,          // (dy) -> dx; PoolAttrs, the node's shape is x's
+  kToFloat64,            // widens; its result may only be an output
 };
 
 // "conv", "reduce_sum", ...
@@ -85,6 +90,16 @@ struct PadAttrs {
   IntList after;     // per axis, >= 0
   IntList interior;  // zeros between neighbours, >= 0 (gradient of strides)
 };
+// The places of the k largest or smallest elements, in their order; of equal
+// ones the first comes first. NaN is larger than any number. Places are
+// float32, as the indices of kTake and kPutAdd, where a fraction is cut off, a
+// negative index counts from the end, and one outside of the axis (or NaN)
+// means the nearest end (or the first element).
+struct TopKAttrs {
+  enum class Order : uint8_t { kLargest, kSmallest };
+  int64_t k = 1;  // 1 to V
+  Order order = Order::kLargest;
+};
 struct AxisAttrs {
   int axis = 0;
 };
@@ -95,12 +110,17 @@ struct MatmulAttrs {
   bool transpose_a = false;  // the last two axes
   bool transpose_b = false;
 };
+// Where images have their channels: [N, C, s..] or [N, s.., C]. Graphs are
+// written channels first; passes of backends make the other.
+enum class ImageLayout : uint8_t { kChannelsFirst, kChannelsLast };
 struct ConvAttrs {
   IntList strides;      // per spatial axis, >= 1
   IntList dilations;    // per spatial axis, >= 1
   IntList pads_before;  // per spatial axis, >= 0
   IntList pads_after;   // per spatial axis, >= 0
   int64_t groups = 1;
+  // Of x and y; weights are always [O, C/groups, k..].
+  ImageLayout layout = ImageLayout::kChannelsFirst;
 };
 struct PoolAttrs {
   IntList kernel;
@@ -108,11 +128,12 @@ struct PoolAttrs {
   IntList pads_before;
   IntList pads_after;
   bool count_include_pad = false;  // kAvgPool only
+  ImageLayout layout = ImageLayout::kChannelsFirst;
 };
 using Attributes =
     std::variant<std::monostate, InputAttrs, ConstantAttrs, ElementwiseAttrs,
                  FusedAttrs, TransposeAttrs, SliceAttrs, PadAttrs, AxisAttrs,
-                 ReduceAttrs, MatmulAttrs, ConvAttrs, PoolAttrs>;
+                 ReduceAttrs, MatmulAttrs, ConvAttrs, PoolAttrs, TopKAttrs>;
 
 // As in Graph::ToString(): " transpose_b", or nothing. Complete, but for the
 // elements of constants.
@@ -152,7 +173,7 @@ class Graph {
   absl::StatusOr<ValueId> Add(Op op, absl::Span<const ValueId> inputs,
                               Attributes attributes);
   // For operations whose result shape is given, not computed: kInput,
-  // kReshape, kBroadcast, kScatterAdd, kConvBackwardData,
+  // kReshape, kBroadcast, kScatterAdd, kPutAdd, kConvBackwardData,
   // kConvBackwardWeights, kAvgPoolGrad; and kFused where its operands alone
   // do not span the shape.
   absl::StatusOr<ValueId> AddShaped(Op op, absl::Span<const ValueId> inputs,

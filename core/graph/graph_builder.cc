@@ -148,6 +148,23 @@ ValueId GraphBuilder::ScatterAdd(ValueId dy, ValueId indices, int axis,
   return AddShapedNode(Op::kScatterAdd, {dy, indices}, AxisAttrs{axis}, shape);
 }
 
+ValueId GraphBuilder::Take(ValueId x, ValueId indices) {
+  return AddNode(Op::kTake, {x, indices}, {});
+}
+
+ValueId GraphBuilder::PutAdd(ValueId dy, ValueId indices, int64_t size) {
+  if (!Known({dy, indices})) return kNoValue;
+  Shape::Dims dims = shape(dy).dims();
+  if (dims.size() > 1) dims[1] = size;  // the shape rule refuses another rank
+  auto to = Shape::Create(dims);
+  if (!to.ok()) return Fail(to.status());
+  return AddShapedNode(Op::kPutAdd, {dy, indices}, {}, *to);
+}
+
+ValueId GraphBuilder::TopK(ValueId x, TopKAttrs attributes) {
+  return AddNode(Op::kTopK, {x}, attributes);
+}
+
 ValueId GraphBuilder::Reduce(Op op, ValueId x, IntList axes,
                              ReducedAxes reduced) {
   const ValueId y = AddNode(op, {x}, ReduceAttrs{axes});
@@ -240,6 +257,10 @@ ValueId GraphBuilder::AvgPool(ValueId x, PoolAttrs attributes) {
 
 ValueId GraphBuilder::StopGradient(ValueId x) {
   return AddNode(Op::kStopGradient, {x}, {});
+}
+
+ValueId GraphBuilder::ToFloat64(ValueId x) {
+  return AddNode(Op::kToFloat64, {x}, {});
 }
 
 ValueId GraphBuilder::AddNode(Op op, absl::Span<const ValueId> inputs,

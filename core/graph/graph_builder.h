@@ -60,6 +60,10 @@ class GraphBuilder {
   ValueId Pad(ValueId x, PadAttrs attributes);
   ValueId Concat(absl::Span<const ValueId> xs, int axis);
   ValueId Gather(ValueId x, ValueId indices, int axis);
+  // Indices of values of the graph: see TopKAttrs.
+  ValueId Take(ValueId x, ValueId indices);
+  ValueId PutAdd(ValueId dy, ValueId indices, int64_t size);
+  ValueId TopK(ValueId x, TopKAttrs attributes);
   ValueId ScatterAdd(ValueId dy, ValueId indices, int axis, const Shape& shape);
 
   // Reductions; `axes` ascending, they disappear unless kKeep.
@@ -79,6 +83,7 @@ class GraphBuilder {
   ValueId AvgPool(ValueId x, PoolAttrs attributes);
 
   ValueId StopGradient(ValueId x);
+  ValueId ToFloat64(ValueId x);
 
   // Any operation, by its parts; the methods above are these with checks.
   ValueId AddNode(Op op, absl::Span<const ValueId> inputs,

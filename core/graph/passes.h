@@ -17,7 +17,10 @@ namespace basin {
 // (x + 0, x * 1, reshape of reshape, a transpose before a matmul, identity
 // transposes, kStopGradient), and computes what depends on constants only.
 // Constants that are only passed on are shared, not copied.
-absl::StatusOr<Graph> Simplify(const Graph& graph);
+// kExact: only what moves elements is computed, so that nothing is rounded.
+enum class Folding { kAll, kExact };
+absl::StatusOr<Graph> Simplify(const Graph& graph,
+                               Folding folding = Folding::kAll);
 
 // Turns trees of elementwise operations and broadcasts into kFused nodes.
 // A cheap producer with several consumers is computed again in each rather

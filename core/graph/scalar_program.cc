@@ -18,13 +18,14 @@ struct ScalarOpInfo {
 
 // In the order of ScalarOp.
 constexpr ScalarOpInfo kInfo[] = {
-    {"neg", 1},      {"abs", 1},   {"sign", 1},       {"exp", 1},
-    {"log", 1},      {"sqrt", 1},  {"reciprocal", 1}, {"sin", 1},
-    {"cos", 1},      {"tanh", 1},  {"erf", 1},        {"sigmoid", 1},
-    {"softplus", 1}, {"floor", 1}, {"add", 2},        {"sub", 2},
-    {"mul", 2},      {"div", 2},   {"pow", 2},        {"max", 2},
-    {"min", 2},      {"less", 2},  {"less_equal", 2}, {"equal", 2},
-    {"select", 3}};
+    {"neg", 1},      {"abs", 1},        {"sign", 1},       {"exp", 1},
+    {"log", 1},      {"sqrt", 1},       {"reciprocal", 1}, {"sin", 1},
+    {"cos", 1},      {"tanh", 1},       {"erf", 1},        {"sigmoid", 1},
+    {"softplus", 1}, {"floor", 1},      {"sinh", 1},       {"asin", 1},
+    {"acos", 1},     {"atan", 1},       {"asinh", 1},      {"acosh", 1},
+    {"atanh", 1},    {"add", 2},        {"sub", 2},        {"mul", 2},
+    {"div", 2},      {"pow", 2},        {"max", 2},        {"min", 2},
+    {"less", 2},     {"less_equal", 2}, {"equal", 2},      {"select", 3}};
 
 const ScalarOpInfo& Info(ScalarOp op) {
   const auto index = static_cast<size_t>(op);
@@ -62,6 +63,20 @@ double EvaluateUnary(ScalarOp op, double a) {
       return std::fmax(a, 0.0) + std::log1p(std::exp(-std::abs(a)));
     case ScalarOp::kFloor:
       return std::floor(a);
+    case ScalarOp::kSinh:
+      return std::sinh(a);
+    case ScalarOp::kAsin:
+      return std::asin(a);
+    case ScalarOp::kAcos:
+      return std::acos(a);
+    case ScalarOp::kAtan:
+      return std::atan(a);
+    case ScalarOp::kAsinh:
+      return std::asinh(a);
+    case ScalarOp::kAcosh:
+      return std::acosh(a);
+    case ScalarOp::kAtanh:
+      return std::atanh(a);
     default:
       break;
   }
@@ -132,10 +147,14 @@ int Arity(ScalarOp op) { return Info(op).arity; }
 
 std::string_view Name(ScalarOp op) { return Info(op).name; }
 
+double EvaluateInDouble(ScalarOp op, double a, double b, double c) {
+  if (op == ScalarOp::kSelect) return a != 0 ? b : c;
+  return Arity(op) == 1 ? EvaluateUnary(op, a) : EvaluateBinary(op, a, b);
+}
+
 float EvaluateScalar(ScalarOp op, float a, float b, float c) {
   if (op == ScalarOp::kSelect) return a != 0 ? b : c;
-  return ToFloat(Arity(op) == 1 ? EvaluateUnary(op, a)
-                                : EvaluateBinary(op, a, b));
+  return ToFloat(EvaluateInDouble(op, a, b, c));
 }
 
 absl::Status Validate(const ScalarProgram& program) {

@@ -31,6 +31,13 @@ enum class ScalarOp : uint8_t {
   kSigmoid,
   kSoftplus,  // log(1 + exp(x))
   kFloor,
+  kSinh,
+  kAsin,
+  kAcos,
+  kAtan,
+  kAsinh,
+  kAcosh,
+  kAtanh,
   // Two operands.
   kAdd,
   kSub,
@@ -55,6 +62,9 @@ std::string_view Name(ScalarOp op);
 // The operation on one float; operands beyond its arity are ignored. Computed
 // in double and rounded once: for folding constants, not for speed.
 float EvaluateScalar(ScalarOp op, float a, float b, float c);
+
+// The operation on one double, by the C++ library's functions.
+double EvaluateInDouble(ScalarOp op, double a, double b, double c);
 
 // What an instruction reads: values are numbered, first the program's
 // operands, then its constants, then the results of its instructions.

@@ -343,6 +343,7 @@ Rule RuleOf(Op op) {
     case Op::kFused:
       return {kAnyNumber, kIndex<FusedAttrs>, Given::kOptional, FusedShape};
     case Op::kStopGradient:
+    case Op::kToFloat64:
       return {1, kIndex<std::monostate>, Given::kNever, SameShape};
     case Op::kReshape:
       return {1, kIndex<std::monostate>, Given::kAlways, ReshapeShape};
@@ -360,6 +361,12 @@ Rule RuleOf(Op op) {
       return {2, kIndex<AxisAttrs>, Given::kNever, GatherShape};
     case Op::kScatterAdd:
       return {2, kIndex<AxisAttrs>, Given::kAlways, ScatterAddShape};
+    case Op::kTake:
+      return {2, kIndex<std::monostate>, Given::kNever, TakeShape};
+    case Op::kPutAdd:
+      return {2, kIndex<std::monostate>, Given::kAlways, PutAddShape};
+    case Op::kTopK:
+      return {1, kIndex<TopKAttrs>, Given::kNever, TopKShape};
     case Op::kReduceSum:
     case Op::kReduceMax:
       return {1, kIndex<ReduceAttrs>, Given::kNever, ReduceShape};

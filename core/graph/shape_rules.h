@@ -35,6 +35,12 @@ absl::Status DraftError(const NodeDraft& draft, absl::string_view problem);
 // The result's shape, or InvalidArgument if the draft does not fit together.
 absl::StatusOr<Shape> ResultShape(const NodeDraft& draft);
 
+// The rules of operations on indices that are values of the graph.
+// REQUIRES: as below.
+absl::StatusOr<Shape> TakeShape(const NodeDraft& draft);
+absl::StatusOr<Shape> PutAddShape(const NodeDraft& draft);
+absl::StatusOr<Shape> TopKShape(const NodeDraft& draft);
+
 // The rules of convolutions and pools. REQUIRES: the number of inputs and the
 // type of the attributes are right.
 absl::StatusOr<Shape> ConvShape(const NodeDraft& draft);

@@ -21,6 +21,7 @@ bool ShapeIsGiven(Op op) {
     case Op::kReshape:
     case Op::kBroadcast:
     case Op::kScatterAdd:
+    case Op::kPutAdd:
     case Op::kConvBackwardData:
     case Op::kConvBackwardWeights:
     case Op::kAvgPoolGrad:
@@ -52,6 +53,9 @@ std::string KeyOf(Op op, absl::Span<const ValueId> inputs,
   }
   return absl::StrCat(key, "@", reinterpret_cast<uintptr_t>(value.id()));
 }
+
+// Whether the operation's result on constants may need rounding.
+bool Rounds(Op op) { return op == Op::kElementwise || op == Op::kReduceSum; }
 
 bool AllEqual(const IntList& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(),
@@ -102,8 +106,10 @@ absl::StatusOr<Graph> Simplifier::Run() {
 ValueId Simplifier::Emit(Op op, Inputs inputs, Attributes attributes,
                          Shape shape) {
   if (!builder_.status().ok()) return GraphBuilder::kNoValue;
-  if (auto value = Fold(builder_.graph(), op, inputs, attributes, shape)) {
-    return EmitConstant(*std::move(value));
+  if (folding_ == Folding::kAll || !Rounds(op)) {
+    if (auto value = Fold(builder_.graph(), op, inputs, attributes, shape)) {
+      return EmitConstant(*std::move(value));
+    }
   }
   if (auto value = Rewrite(op, inputs, attributes, shape)) return *value;
   return Share(op, std::move(inputs), std::move(attributes), shape);
@@ -318,8 +324,8 @@ absl::StatusOr<Graph> DropDead(const Graph& graph) {
 
 }  // namespace internal
 
-absl::StatusOr<Graph> Simplify(const Graph& graph) {
-  return internal::Simplifier(graph).Run();
+absl::StatusOr<Graph> Simplify(const Graph& graph, Folding folding) {
+  return internal::Simplifier(graph, folding).Run();
 }
 
 absl::StatusOr<Graph> Optimize(const Graph& graph) {

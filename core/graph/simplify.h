@@ -10,6 +10,7 @@
 #include <absl/status/statusor.h>
 
 #include "core/graph/graph_builder.h"
+#include "core/graph/passes.h"
 
 namespace basin::internal {
 
@@ -21,7 +22,8 @@ class Simplifier {
   using Inputs = absl::InlinedVector<ValueId, 3>;
 
   // REQUIRES: `graph` outlives this object.
-  explicit Simplifier(const Graph& graph) : graph_(graph) {}
+  Simplifier(const Graph& graph, Folding folding)
+      : graph_(graph), folding_(folding) {}
 
   absl::StatusOr<Graph> Run();
 
@@ -60,6 +62,7 @@ class Simplifier {
   bool IsElementwise(ValueId id, ScalarOp op) const;
 
   const Graph& graph_;
+  const Folding folding_;
   GraphBuilder builder_;
   absl::flat_hash_map<std::string, ValueId> seen_;
 };

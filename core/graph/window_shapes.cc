@@ -50,6 +50,14 @@ absl::StatusOr<int64_t> OutputSize(const NodeDraft& draft, int axis,
   return (padded - extent) / window.stride + 1;
 }
 
+// Where [N, C, s..] or [N, s.., C] has its channels and its spatial axes.
+int ChannelAxis(ImageLayout layout, const Shape& x) {
+  return layout == ImageLayout::kChannelsFirst ? 1 : x.rank() - 1;
+}
+int FirstSpatialAxis(ImageLayout layout) {
+  return layout == ImageLayout::kChannelsFirst ? 2 : 1;
+}
+
 absl::Status CheckSpatialRank(const NodeDraft& draft, const Shape& x) {
   const int rank = x.rank() - 2;
   if (rank >= 1 && rank <= kMaxSpatialRank) return absl::OkStatus();
@@ -84,19 +92,21 @@ absl::StatusOr<Shape> ForwardConvShape(const NodeDraft& draft, const Shape& x,
   }
   BASIN_RETURN_IF_ERROR(CheckConvAttrs(draft, spatial));
   const auto& attrs = draft.attrs<ConvAttrs>();
-  if (x.dim(1) % attrs.groups != 0 || w.dim(0) % attrs.groups != 0 ||
-      w.dim(1) != x.dim(1) / attrs.groups) {
+  const int64_t channels = x.dim(ChannelAxis(attrs.layout, x));
+  if (channels % attrs.groups != 0 || w.dim(0) % attrs.groups != 0 ||
+      w.dim(1) != channels / attrs.groups) {
     return DraftError(
-        draft, absl::StrCat(x.dim(1), " channels in ", attrs.groups,
+        draft, absl::StrCat(channels, " channels in ", attrs.groups,
                             " groups do not fit weights ", w.ToString()));
   }
-  Shape::Dims dims = {x.dim(0), w.dim(0)};
+  const int first = FirstSpatialAxis(attrs.layout);
+  Shape::Dims dims = x.dims();
+  dims[static_cast<size_t>(ChannelAxis(attrs.layout, x))] = w.dim(0);
   for (int i = 0; i < spatial; ++i) {
     const Window window = {w.dim(2 + i), attrs.strides[i], attrs.dilations[i],
                            attrs.pads_before[i], attrs.pads_after[i]};
-    BASIN_ASSIGN_OR_RETURN(const int64_t size,
-                           OutputSize(draft, i, x.dim(2 + i), window));
-    dims.push_back(size);
+    BASIN_ASSIGN_OR_RETURN(dims[static_cast<size_t>(first + i)],
+                           OutputSize(draft, i, x.dim(first + i), window));
   }
   return Shape::Create(dims);
 }
@@ -134,15 +144,16 @@ absl::StatusOr<Shape> ForwardPoolShape(const NodeDraft& draft, const Shape& x) {
   const int spatial = x.rank() - 2;
   BASIN_RETURN_IF_ERROR(CheckPoolAttrs(draft, spatial));
   const auto& attrs = draft.attrs<PoolAttrs>();
-  Shape::Dims dims = {x.dim(0), x.dim(1)};
+  const int first = FirstSpatialAxis(attrs.layout);
+  Shape::Dims dims = x.dims();
   for (int i = 0; i < spatial; ++i) {
     const Window window = {attrs.kernel[i], attrs.strides[i], 1,
                            attrs.pads_before[i], attrs.pads_after[i]};
-    const int64_t size = x.dim(2 + i);
+    const int64_t size = x.dim(first + i);
     BASIN_ASSIGN_OR_RETURN(const int64_t windows,
                            OutputSize(draft, i, size, window));
     BASIN_RETURN_IF_ERROR(CheckNoEmptyWindow(draft, i, size, window, windows));
-    dims.push_back(windows);
+    dims[static_cast<size_t>(first + i)] = windows;
   }
   return Shape::Create(dims);
 }

@@ -16,11 +16,37 @@ class EnergyFunction {
   // energy [rows], from x [rows, D]. All arrays are device memory with room
   // for the row count of the plan behind this function: rows beyond `rows`
   // may be read and written, and change nothing.
-  virtual absl::Status Energy(int rows, const float* x, float* energy) = 0;
+  virtual absl::Status Energy(int rows, const float* x, double* energy) = 0;
 
   // energy [rows] and grad_energy [rows, D] = dE/dx.
   virtual absl::Status EnergyAndGradient(int rows, const float* x,
-                                         float* energy, float* grad_energy) = 0;
+                                         double* energy,
+                                         float* grad_energy) = 0;
+
+  // As EnergyAndGradient(), with energies that may decide acceptance: those of
+  // Energy(). They differ for models in bfloat16, where this costs another
+  // evaluation.
+  virtual absl::Status DecidingEnergyAndGradient(int rows, const float* x,
+                                                 double* energy,
+                                                 float* grad_energy) {
+    return EnergyAndGradient(rows, x, energy, grad_energy);
+  }
+};
+
+// What a model is bound to a workspace as: an energy given its context, and
+// class energies. Not thread-safe; owned by one worker.
+class ModelFunction : public EnergyFunction {
+ public:
+  // The context inputs of each row that later calls read: [rows, C] in device
+  // memory with room for the row count of the plan, which must stay valid and
+  // may change between calls. Null, as at the beginning, means the defaults of
+  // all inputs, 0 for those that have none.
+  virtual void SetContext(const float* context) = 0;
+
+  // class_energies [rows, K] = E(x, y) of every class y, from x [rows, D], as
+  // Energy(). Unimplemented if the model has no classes.
+  virtual absl::Status ClassEnergies(int rows, const float* x,
+                                     float* class_energies) = 0;
 };
 
 }  // namespace basin

@@ -15,6 +15,7 @@
 #include "core/base/normal.h"
 #include "core/base/philox.h"
 #include "core/base/status_macros.h"
+#include "core/model/initial_states.h"
 
 namespace basin::internal {
 namespace {
@@ -30,34 +31,36 @@ PhiloxBlock ProbeDraw(uint32_t quad, uint64_t row) {
                             static_cast<uint8_t>(DrawPurpose::kInitialState)));
 }
 
-float FromLaw(const UniformLaw& law, const PhiloxBlock& block, int lane) {
-  return law.lower + (law.upper - law.lower) * UnitFloat(block.word[lane]);
-}
-
-float FromLaw(const NormalLaw& law, const PhiloxBlock& block, int lane) {
-  return law.mean + law.stddev * NormalsOf(block).value[lane];
-}
-
 double ScaleOf(const UniformLaw& law) { return law.upper - law.lower; }
 double ScaleOf(const NormalLaw& law) { return law.stddev; }
+double ScaleOf(const BernoulliLaw&) { return 1; }
+double ScaleOf(const UniformCategoryLaw&) { return 1; }
 
-// One state's place in an Evaluation.
+// One row's place in an Evaluation.
 struct RowView {
-  const float* energy;
-  const float* gradient_energy;
-  const float* gradient;  // [D]
+  const double* energy;
+  const double* gradient_energy;
+  const float* gradient;        // [D]
+  const float* class_energies;  // [K]
 };
 
-RowView RowOf(const Evaluation& evaluation, size_t row, size_t dimension) {
+RowView RowOf(const Evaluation& evaluation, size_t row, const RowSizes& sizes) {
   return {&evaluation.energies[row], &evaluation.gradient_energies[row],
-          &evaluation.gradients[row * dimension]};
+          &evaluation.gradients[row * sizes.dimension],
+          evaluation.class_energies.data() + row * sizes.classes};
 }
 
-bool SameBits(const RowView& a, const RowView& b, size_t dimension) {
-  return std::memcmp(a.energy, b.energy, sizeof(float)) == 0 &&
-         std::memcmp(a.gradient_energy, b.gradient_energy, sizeof(float)) ==
-             0 &&
-         std::memcmp(a.gradient, b.gradient, dimension * sizeof(float)) == 0;
+template <typename T>
+bool SameBits(const T* a, const T* b, size_t count) {
+  return std::memcmp(a, b, count * sizeof(T)) == 0;
+}
+
+bool SameBits(const RowView& a, const RowView& b, const RowSizes& sizes) {
+  return SameBits(a.energy, b.energy, 1) &&
+         SameBits(a.gradient_energy, b.gradient_energy, 1) &&
+         SameBits(a.gradient, b.gradient, sizes.dimension) &&
+         (sizes.classes == 0 ||
+          SameBits(a.class_energies, b.class_energies, sizes.classes));
 }
 
 std::string Describe(const RowView& row) {
@@ -65,27 +68,28 @@ std::string Describe(const RowView& row) {
                       row.gradient[0]);
 }
 
-// Evaluates `sources` of `states` together, in that order; kNan stands for a
+// Evaluates `sources` of `points` together, in that order; kNan stands for a
 // row that is not a number. Then compares the others with `expected`.
 constexpr size_t kNan = std::numeric_limits<size_t>::max();
 
-absl::Status CheckArrangement(ModelProbe& probe, absl::Span<const float> states,
+absl::Status CheckArrangement(ModelProbe& probe, absl::Span<const float> points,
                               const Evaluation& expected,
                               absl::Span<const size_t> sources,
                               const std::string& arrangement) {
-  const auto d = static_cast<size_t>(probe.dimension());
-  std::vector<float> arranged(sources.size() * d,
+  const RowSizes& sizes = probe.sizes();
+  const size_t width = sizes.point();
+  std::vector<float> arranged(sources.size() * width,
                               std::numeric_limits<float>::quiet_NaN());
   for (size_t row = 0; row < sources.size(); ++row) {
     if (sources[row] == kNan) continue;
-    std::copy_n(&states[sources[row] * d], d, &arranged[row * d]);
+    std::copy_n(&points[sources[row] * width], width, &arranged[row * width]);
   }
   BASIN_ASSIGN_OR_RETURN(const Evaluation found, probe.Evaluate(arranged));
   for (size_t row = 0; row < sources.size(); ++row) {
     if (sources[row] == kNan) continue;
-    const RowView was = RowOf(expected, sources[row], d);
-    const RowView is = RowOf(found, row, d);
-    if (SameBits(was, is, d)) continue;
+    const RowView was = RowOf(expected, sources[row], sizes);
+    const RowView is = RowOf(found, row, sizes);
+    if (SameBits(was, is, sizes)) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "the model mixes the rows of its batch (as batch normalisation in "
         "training mode does): a state has ",
@@ -95,6 +99,27 @@ absl::Status CheckArrangement(ModelProbe& probe, absl::Span<const float> states,
   return absl::OkStatus();
 }
 
+// The context of a row. What has no range of its own is drawn from [0, 1) if
+// it is a real number, and 0 if it is not.
+float ContextValue(const ContextInput& input, uint32_t word) {
+  const bool whole = input.dtype != DType::kFloat32;
+  const double width = double{input.upper} - input.lower;
+  constexpr double kNarrow = 1 << 24;
+  const bool has_range = std::isfinite(width) && (!whole || width <= kNarrow);
+  if (!has_range && input.default_value.has_value()) {
+    return *input.default_value;
+  }
+  if (!has_range) {
+    const float value = whole ? 0.0F : UnitFloat(word);
+    return std::clamp(value, input.lower, input.upper);
+  }
+  const double unit = word * 0x1p-32;
+  if (!whole) return static_cast<float>(input.lower + width * unit);
+  const double lowest = std::ceil(double{input.lower});
+  const double count = std::floor(double{input.upper}) - lowest + 1;
+  return static_cast<float>(lowest + std::floor(count * unit));
+}
+
 // A coordinate of a state where gradient and energies are compared.
 struct Coordinate {
   size_t row;
@@ -102,12 +127,13 @@ struct Coordinate {
 };
 
 std::vector<Coordinate> ChooseCoordinates(const Evaluation& evaluation,
-                                          size_t dimension) {
+                                          const RowSizes& sizes) {
+  const size_t dimension = sizes.dimension;
   std::vector<Coordinate> chosen;
   const size_t rows =
       std::min<size_t>(kGradientRows, evaluation.energies.size());
   for (size_t row = 0; row < rows; ++row) {
-    const float* gradient = RowOf(evaluation, row, dimension).gradient;
+    const float* gradient = RowOf(evaluation, row, sizes).gradient;
     const auto* steepest = std::max_element(
         gradient, gradient + dimension,
         [](float a, float b) { return std::abs(a) < std::abs(b); });
@@ -123,14 +149,14 @@ std::vector<Coordinate> ChooseCoordinates(const Evaluation& evaluation,
 // Steps of central differences, in units of the initial law's width.
 constexpr double kSteps[] = {3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1};
 
-// The pairs x + h e, x - h e for every step: [2 * steps, D].
-std::vector<float> Displaced(absl::Span<const float> state, size_t index,
+// The pairs x + h e, x - h e for every step: [2 * steps, D + C].
+std::vector<float> Displaced(absl::Span<const float> point, size_t index,
                              double scale) {
   std::vector<float> displaced;
   for (const double step : kSteps) {
     for (const double sign : {1.0, -1.0}) {
-      displaced.insert(displaced.end(), state.begin(), state.end());
-      float& value = displaced[displaced.size() - state.size() + index];
+      displaced.insert(displaced.end(), point.begin(), point.end());
+      float& value = displaced[displaced.size() - point.size() + index];
       value = static_cast<float>(value + sign * step * scale);
     }
   }
@@ -149,7 +175,7 @@ struct Comparison {
 };
 Comparison Compare(double slope, double steepest, size_t index,
                    absl::Span<const float> displaced,
-                   absl::Span<const float> energies) {
+                   absl::Span<const double> energies) {
   const size_t d = displaced.size() / energies.size();
   std::vector<double> differences;
   double unit = 0;
@@ -180,30 +206,36 @@ Comparison Compare(double slope, double steepest, size_t index,
 
 }  // namespace
 
-std::vector<float> ProbeStates(const ModelInfo& info, int count) {
-  const auto d = static_cast<size_t>(info.dimension);
-  std::vector<float> states(static_cast<size_t>(count) * d);
+std::vector<float> ProbePoints(const ModelInfo& info, int count) {
+  const RowSizes sizes = SizesOf(info);
+  std::vector<float> points(static_cast<size_t>(count) * sizes.point());
   for (size_t row = 0; row < static_cast<size_t>(count); ++row) {
-    PhiloxBlock block = {};
-    for (size_t i = 0; i < d; ++i) {
-      if (i % 4 == 0) block = ProbeDraw(static_cast<uint32_t>(i / 4), row);
-      const float value = std::visit(
-          [&](const auto& law) {
-            return FromLaw(law, block, static_cast<int>(i % 4));
-          },
-          info.initial);
-      states[row * d + i] =
-          std::clamp(value, info.domain.lower, info.domain.upper);
+    const absl::Span<float> point(&points[row * sizes.point()], sizes.point());
+    const absl::Span<float> state = point.subspan(0, sizes.dimension);
+    DrawInitialState(info.initial, kProbeSeed, row, state);
+    for (float& value : state) {
+      value = std::clamp(value, info.domain.box.lower, info.domain.box.upper);
+    }
+    for (const ContextInput& input : info.context) {
+      for (int64_t i = 0; i < input.shape.num_elements(); ++i) {
+        const auto at = static_cast<size_t>(input.offset + i);
+        const PhiloxBlock block =
+            ProbeDraw(static_cast<uint32_t>(at), ~uint64_t{row});
+        point[sizes.dimension + at] = ContextValue(input, block.word[0]);
+      }
     }
   }
-  return states;
+  return points;
 }
 
-absl::Status CheckFinite(const Evaluation& evaluation) {
+absl::Status CheckFinite(const Evaluation& evaluation, Precision precision) {
+  const double tolerance = precision == Precision::kBFloat16 ? 0.05 : 1e-4;
   const size_t n = evaluation.energies.size();
   const size_t d = evaluation.gradients.size() / n;
+  const RowSizes sizes = {.dimension = d,
+                          .classes = evaluation.class_energies.size() / n};
   for (size_t row = 0; row < n; ++row) {
-    const RowView view = RowOf(evaluation, row, d);
+    const RowView view = RowOf(evaluation, row, sizes);
     const double energy = *view.energy;
     if (!std::isfinite(energy)) {
       return absl::InvalidArgumentError(
@@ -211,7 +243,7 @@ absl::Status CheckFinite(const Evaluation& evaluation) {
                        ", expected a finite number"));
     }
     if (!(std::abs(energy - *view.gradient_energy) <=
-          1e-4 * (1 + std::abs(energy)))) {
+          tolerance * (1 + std::abs(energy)))) {
       return absl::InternalError(absl::StrCat(
           "the energy of a state is ", energy, " without gradient, but ",
           *view.gradient_energy, " with it"));
@@ -227,37 +259,38 @@ absl::Status CheckFinite(const Evaluation& evaluation) {
 }
 
 absl::Status CheckRowsIndependent(ModelProbe& probe,
-                                  absl::Span<const float> states,
+                                  absl::Span<const float> points,
                                   const Evaluation& expected) {
   std::vector<size_t> order(expected.energies.size());
   std::iota(order.rbegin(), order.rend(), size_t{0});
-  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, states, expected, order,
+  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, points, expected, order,
                                          "among the same in another order"));
   for (size_t row = 1; row < order.size(); row += 2) order[row] = kNan;
-  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, states, expected, order,
+  BASIN_RETURN_IF_ERROR(CheckArrangement(probe, points, expected, order,
                                          "next to rows that are NaN"));
   for (size_t i = 0; i < std::min(kRowsAlone, order.size()); ++i) {
     const size_t row = i * order.size() / kRowsAlone % order.size();
     BASIN_RETURN_IF_ERROR(CheckArrangement(
-        probe, states, expected, absl::MakeConstSpan(&row, 1), "alone"));
+        probe, points, expected, absl::MakeConstSpan(&row, 1), "alone"));
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckGradient(ModelProbe& probe, const ModelInfo& info,
-                           absl::Span<const float> states,
+                           absl::Span<const float> points,
                            const Evaluation& evaluation) {
-  const auto d = static_cast<size_t>(probe.dimension());
+  const RowSizes& sizes = probe.sizes();
+  const size_t d = sizes.dimension;
   const double scale =
       std::visit([](const auto& law) { return ScaleOf(law); }, info.initial);
   int clear = 0;
   int contradictions = 0;
   std::string example;
-  for (const Coordinate& at : ChooseCoordinates(evaluation, d)) {
-    const std::vector<float> displaced =
-        Displaced(states.subspan(at.row * d, d), at.index, scale);
+  for (const Coordinate& at : ChooseCoordinates(evaluation, sizes)) {
+    const std::vector<float> displaced = Displaced(
+        points.subspan(at.row * sizes.point(), sizes.point()), at.index, scale);
     BASIN_ASSIGN_OR_RETURN(const Evaluation around, probe.Evaluate(displaced));
-    const float* gradient = RowOf(evaluation, at.row, d).gradient;
+    const float* gradient = RowOf(evaluation, at.row, sizes).gradient;
     double steepest = 0;
     for (size_t i = 0; i < d; ++i) {
       steepest = std::max<double>(steepest, std::abs(gradient[i]));
@@ -279,20 +312,22 @@ absl::Status CheckGradient(ModelProbe& probe, const ModelInfo& info,
 }
 
 absl::StatusOr<bool> GivesSameBits(ModelProbe& probe,
-                                   absl::Span<const float> states,
+                                   absl::Span<const float> points,
                                    const Evaluation& expected) {
-  const auto d = static_cast<size_t>(probe.dimension());
+  const RowSizes& sizes = probe.sizes();
+  const size_t width = sizes.point();
   const size_t n = expected.energies.size();
-  // Every row of the tile, and every state: tiles are filled with the states
+  // Every row of the tile, and every point: tiles are filled with the points
   // again and again.
   const size_t rows = std::max(static_cast<size_t>(probe.rows()), n);
-  std::vector<float> repeated(rows * d);
+  std::vector<float> repeated(rows * width);
   for (size_t row = 0; row < rows; ++row) {
-    std::copy_n(&states[row % n * d], d, &repeated[row * d]);
+    std::copy_n(&points[row % n * width], width, &repeated[row * width]);
   }
   BASIN_ASSIGN_OR_RETURN(const Evaluation found, probe.Evaluate(repeated));
   for (size_t row = 0; row < rows; ++row) {
-    if (!SameBits(RowOf(expected, row % n, d), RowOf(found, row, d), d)) {
+    if (!SameBits(RowOf(expected, row % n, sizes), RowOf(found, row, sizes),
+                  sizes)) {
       return false;
     }
   }

@@ -14,30 +14,32 @@
 
 namespace basin::internal {
 
-// `count` states [count, D] from the initial law; always the same ones.
-std::vector<float> ProbeStates(const ModelInfo& info, int count);
+// `count` points [count, D + C]: states from the initial law, with context
+// from the range of each input, or its default; always the same ones.
+std::vector<float> ProbePoints(const ModelInfo& info, int count);
 
-// Energies and gradients are finite, and both plans agree on the energies.
-absl::Status CheckFinite(const Evaluation& evaluation);
+// Energies and gradients are finite, and both plans agree on the energies as
+// far as `precision` lets them.
+absl::Status CheckFinite(const Evaluation& evaluation, Precision precision);
 
 // Each row's bits stay the same next to other rows, in another place, next to
-// rows that are not a number, and alone. `expected` belongs to `states`, a
+// rows that are not a number, and alone. `expected` belongs to `points`, a
 // whole tile of `probe`.
 absl::Status CheckRowsIndependent(ModelProbe& probe,
-                                  absl::Span<const float> states,
+                                  absl::Span<const float> points,
                                   const Evaluation& expected);
 
 // Gradients agree with central differences of the energy on a few coordinates
 // of a few states. Where float32 is too coarse to tell, or a kink is near,
 // nothing is held against a model: it takes several clear contradictions.
 absl::Status CheckGradient(ModelProbe& probe, const ModelInfo& info,
-                           absl::Span<const float> states,
+                           absl::Span<const float> points,
                            const Evaluation& evaluation);
 
-// Whether `probe`, of any tile size, gives the bits of `expected` for `states`
+// Whether `probe`, of any tile size, gives the bits of `expected` for `points`
 // in every row of its tile.
 absl::StatusOr<bool> GivesSameBits(ModelProbe& probe,
-                                   absl::Span<const float> states,
+                                   absl::Span<const float> points,
                                    const Evaluation& expected);
 
 }  // namespace basin::internal

@@ -17,58 +17,90 @@ constexpr absl::Duration kTimeForTiming = absl::Milliseconds(50);
 
 }  // namespace
 
+RowSizes SizesOf(const ModelInfo& info) {
+  return {.dimension = static_cast<size_t>(info.dimension),
+          .context = static_cast<size_t>(info.context_dimension),
+          .classes = static_cast<size_t>(info.classes)};
+}
+
 absl::StatusOr<std::unique_ptr<ModelProbe>> ModelProbe::Create(
-    const Backend& backend, const TilePlans& plans, int64_t dimension) {
-  std::unique_ptr<ModelProbe> probe(new ModelProbe(backend, plans, dimension));
+    const Backend& backend, const TilePlans& plans, const RowSizes& sizes) {
+  std::unique_ptr<ModelProbe> probe(new ModelProbe(backend, plans, sizes));
   BASIN_RETURN_IF_ERROR(probe->Allocate());
   return probe;
 }
 
 absl::Status ModelProbe::Allocate() {
   const auto rows = static_cast<size_t>(plans_.rows);
-  const size_t state_bytes = static_cast<size_t>(dimension_) * sizeof(float);
+  const auto floats = [&](size_t each) {
+    return backend_.Allocate(rows * each * sizeof(float));
+  };
   BASIN_RETURN_IF_ERROR(backend_.Reserve(workspace_, plans_.workspace_bytes()));
-  BASIN_ASSIGN_OR_RETURN(x_, backend_.Allocate(rows * state_bytes));
-  BASIN_ASSIGN_OR_RETURN(energy_, backend_.Allocate(rows * sizeof(float)));
-  BASIN_ASSIGN_OR_RETURN(gradient_, backend_.Allocate(rows * state_bytes));
-  function_ = BindPlans(plans_, workspace_);
+  BASIN_ASSIGN_OR_RETURN(x_, floats(sizes_.dimension));
+  BASIN_ASSIGN_OR_RETURN(energy_, backend_.Allocate(rows * sizeof(double)));
+  BASIN_ASSIGN_OR_RETURN(gradient_, floats(sizes_.dimension));
+  BASIN_ASSIGN_OR_RETURN(context_, floats(sizes_.context));
+  BASIN_ASSIGN_OR_RETURN(classes_, floats(sizes_.classes));
+  function_ = BindPlans(plans_, workspace_,
+                        reinterpret_cast<const float*>(context_.get()));
   return absl::OkStatus();
 }
 
-absl::Status ModelProbe::EvaluateTile(absl::Span<const float> states,
+void ModelProbe::Upload(absl::Span<const float> points) {
+  const auto rows = static_cast<size_t>(plans_.rows);
+  const auto [d, c, k] = sizes_;
+  std::vector<float> states(rows * d);
+  std::vector<float> context(rows * c);
+  for (size_t row = 0; row < points.size() / (d + c); ++row) {
+    const float* point = &points[row * (d + c)];
+    std::copy_n(point, d, states.begin() + static_cast<int64_t>(row * d));
+    std::copy_n(point + d, c, context.begin() + static_cast<int64_t>(row * c));
+  }
+  backend_.CopyToDevice(x_.get(), states.data(), rows * d * sizeof(float));
+  if (c == 0) return;
+  backend_.CopyToDevice(context_.get(), context.data(),
+                        rows * c * sizeof(float));
+}
+
+void ModelProbe::Download(const DeviceMemory& from, size_t count,
+                          std::vector<float>* to) const {
+  const size_t old = to->size();
+  to->resize(old + count);
+  backend_.CopyToHost(to->data() + old, from.get(), count * sizeof(float));
+}
+
+void ModelProbe::Download(size_t count, std::vector<double>* energies) const {
+  const size_t old = energies->size();
+  energies->resize(old + count);
+  backend_.CopyToHost(energies->data() + old, energy_.get(),
+                      count * sizeof(double));
+}
+
+absl::Status ModelProbe::EvaluateTile(absl::Span<const float> points,
                                       Evaluation* result) {
-  const auto d = static_cast<size_t>(dimension_);
-  const size_t n = states.size() / d;
-  std::vector<float> host(static_cast<size_t>(rows()) * d);
-  std::copy(states.begin(), states.end(), host.begin());
-  backend_.CopyToDevice(x(), host.data(), host.size() * sizeof(float));
-
-  std::vector<float> energies(n);
+  const size_t n = points.size() / sizes_.point();
   const auto count = static_cast<int>(n);
+  Upload(points);
   BASIN_RETURN_IF_ERROR(function_->Energy(count, x(), energy()));
-  backend_.CopyToHost(energies.data(), energy(), n * sizeof(float));
-  result->energies.insert(result->energies.end(), energies.begin(),
-                          energies.end());
-
+  Download(n, &result->energies);
   BASIN_RETURN_IF_ERROR(
       function_->EnergyAndGradient(count, x(), energy(), gradient()));
-  backend_.CopyToHost(energies.data(), energy(), n * sizeof(float));
-  result->gradient_energies.insert(result->gradient_energies.end(),
-                                   energies.begin(), energies.end());
-  backend_.CopyToHost(host.data(), gradient(), n * d * sizeof(float));
-  result->gradients.insert(result->gradients.end(), host.begin(),
-                           host.begin() + static_cast<int64_t>(n * d));
+  Download(n, &result->gradient_energies);
+  Download(gradient_, n * sizes_.dimension, &result->gradients);
+  if (sizes_.classes == 0) return absl::OkStatus();
+  BASIN_RETURN_IF_ERROR(function_->ClassEnergies(
+      count, x(), reinterpret_cast<float*>(classes_.get())));
+  Download(classes_, n * sizes_.classes, &result->class_energies);
   return absl::OkStatus();
 }
 
 absl::StatusOr<Evaluation> ModelProbe::Evaluate(
-    absl::Span<const float> states) {
-  const size_t tile =
-      static_cast<size_t>(rows()) * static_cast<size_t>(dimension_);
-  BASIN_CHECK(states.size() % static_cast<size_t>(dimension_) == 0);
+    absl::Span<const float> points) {
+  const size_t tile = static_cast<size_t>(rows()) * sizes_.point();
+  BASIN_CHECK(points.size() % sizes_.point() == 0);
   Evaluation result;
-  for (size_t at = 0; at < states.size(); at += tile) {
-    BASIN_RETURN_IF_ERROR(EvaluateTile(states.subspan(at, tile), &result));
+  for (size_t at = 0; at < points.size(); at += tile) {
+    BASIN_RETURN_IF_ERROR(EvaluateTile(points.subspan(at, tile), &result));
   }
   return result;
 }

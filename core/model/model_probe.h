@@ -13,50 +13,69 @@
 
 namespace basin::internal {
 
-// What plans say of some states.
+// What plans say of some points.
 struct Evaluation {
-  std::vector<float> energies;           // [n], of the plan without gradient
-  std::vector<float> gradient_energies;  // [n], of the plan with gradient
-  std::vector<float> gradients;          // [n, D]
+  std::vector<double> energies;           // [n], of the plan without gradient
+  std::vector<double> gradient_energies;  // [n], of the plan with gradient
+  std::vector<float> gradients;           // [n, D]
+  std::vector<float> class_energies;      // [n, K]
 };
 
-// Evaluates plans on host states, for the checks at load. Not thread-safe.
+// The sizes of one row.
+struct RowSizes {
+  size_t dimension = 0;  // D
+  size_t context = 0;    // C
+  size_t classes = 0;    // K
+
+  // A point is a state and its context, D + C floats.
+  size_t point() const { return dimension + context; }
+};
+RowSizes SizesOf(const ModelInfo& info);
+
+// Evaluates plans on host points, for the checks at load. Not thread-safe.
 class ModelProbe {
  public:
   // `backend` and `plans` must outlive the result.
   static absl::StatusOr<std::unique_ptr<ModelProbe>> Create(
-      const Backend& backend, const TilePlans& plans, int64_t dimension);
+      const Backend& backend, const TilePlans& plans, const RowSizes& sizes);
 
   int rows() const { return plans_.rows; }
-  int64_t dimension() const { return dimension_; }
+  const RowSizes& sizes() const { return sizes_; }
 
-  // Of states [n, D], evaluated rows() at a time; rows that are left over hold
-  // zeros.
-  absl::StatusOr<Evaluation> Evaluate(absl::Span<const float> states);
+  // Of points [n, D + C], evaluated rows() at a time; rows that are left over
+  // hold zeros.
+  absl::StatusOr<Evaluation> Evaluate(absl::Span<const float> points);
 
   // Seconds of one evaluation with gradient of all rows() as they are: the
   // least of a few.
   absl::StatusOr<double> MeasureSeconds();
 
  private:
-  ModelProbe(const Backend& backend, const TilePlans& plans, int64_t dimension)
-      : backend_(backend), plans_(plans), dimension_(dimension) {}
+  ModelProbe(const Backend& backend, const TilePlans& plans,
+             const RowSizes& sizes)
+      : backend_(backend), plans_(plans), sizes_(sizes) {}
 
   absl::Status Allocate();
-  absl::Status EvaluateTile(absl::Span<const float> states, Evaluation* result);
+  absl::Status EvaluateTile(absl::Span<const float> points, Evaluation* result);
+  void Upload(absl::Span<const float> points);
+  void Download(const DeviceMemory& from, size_t count,
+                std::vector<float>* to) const;
+  void Download(size_t count, std::vector<double>* energies) const;
 
   float* x() { return reinterpret_cast<float*>(x_.get()); }
-  float* energy() { return reinterpret_cast<float*>(energy_.get()); }
+  double* energy() { return reinterpret_cast<double*>(energy_.get()); }
   float* gradient() { return reinterpret_cast<float*>(gradient_.get()); }
 
   const Backend& backend_;
   const TilePlans& plans_;
-  const int64_t dimension_;
+  const RowSizes sizes_;
   Workspace workspace_;
-  std::unique_ptr<EnergyFunction> function_;
+  std::unique_ptr<ModelFunction> function_;
   DeviceMemory x_;         // [rows, D]
   DeviceMemory energy_;    // [rows]
   DeviceMemory gradient_;  // [rows, D]
+  DeviceMemory context_;   // [rows, C]
+  DeviceMemory classes_;   // [rows, K]
 };
 
 }  // namespace basin::internal

@@ -1,9 +1,7 @@
 #include "core/model/model_settings.h"
 
-#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <system_error>
 
 #include <absl/status/status.h>
@@ -12,7 +10,10 @@
 #include <google/protobuf/text_format.h>
 
 #include "core/base/status_macros.h"
+#include "core/model/domain_settings.h"
+#include "core/model/family_settings.h"
 #include "core/model/model_config.pb.h"
+#include "core/model/settings_fields.h"
 
 namespace basin::internal {
 namespace {
@@ -21,6 +22,7 @@ constexpr int64_t kDefaultSteps = 100;
 constexpr int64_t kMaxReplayCapacity = int64_t{1} << 24;
 constexpr int64_t kMaxChains = int64_t{1} << 32;  // of the random numbers
 constexpr int kMaxMessageDepth = 16;
+constexpr int kMaxInputs = 64;
 
 // Keeps the first error, with its line.
 class FirstError : public google::protobuf::io::ErrorCollector {
@@ -38,165 +40,155 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   std::string message_;
 };
 
-template <typename T>
-absl::Status FieldError(const std::string& field, const std::string& expected,
-                        const T& got) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "config.pbtxt: ", field, ": expected ", expected, ", got ", got));
-}
-
-// `value` as a float; infinities pass.
-absl::StatusOr<float> ToFloat(const std::string& field, double value) {
-  const bool overflows = std::isfinite(value) &&
-                         std::abs(value) > std::numeric_limits<float>::max();
-  if (std::isnan(value) || overflows) {
-    return FieldError(field, "a float32", value);
-  }
-  return static_cast<float>(value);
-}
-
-absl::Status CheckAtLeastZero(const std::string& field, double value) {
-  if (std::isfinite(value) && value >= 0) return absl::OkStatus();
-  return FieldError(field, "a finite number, at least 0", value);
-}
-
-absl::Status CheckRange(const std::string& field, int64_t value, int64_t low,
-                        int64_t high) {
-  if (low <= value && value <= high) return absl::OkStatus();
-  return FieldError(field, absl::StrCat(low, " to ", high), value);
-}
-
-absl::Status ReadInput(const ModelConfig& config, ModelInfo* info) {
-  if (config.input_size() != 1) {
-    return FieldError("input", "exactly one", config.input_size());
-  }
-  const Input& input = config.input(0);
-  info->input_name = input.name();
+absl::StatusOr<Shape> ReadShape(
+    const std::string& field,
+    const google::protobuf::RepeatedField<int64_t>& dims) {
   int64_t elements = 1;
-  for (int axis = 0; axis < input.shape_size(); ++axis) {
-    BASIN_RETURN_IF_ERROR(CheckRange(absl::StrCat("input.shape[", axis, "]"),
-                                     input.shape(axis), 1,
+  for (int axis = 0; axis < dims.size(); ++axis) {
+    BASIN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, "[", axis, "]"),
+                                     dims[axis], 1,
                                      ModelSettings::kMaxDimension));
-    elements *= input.shape(axis);
-    BASIN_RETURN_IF_ERROR(CheckRange("input.shape: elements", elements, 1,
+    elements *= dims[axis];
+    BASIN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ": elements"),
+                                     elements, 1,
                                      ModelSettings::kMaxDimension));
   }
-  if (input.shape_size() < 1 || input.shape_size() >= Shape::kMaxRank) {
-    return FieldError("input.shape",
+  if (dims.empty() || dims.size() >= Shape::kMaxRank) {
+    return FieldError(field,
                       absl::StrCat("1 to ", Shape::kMaxRank - 1, " dimensions"),
-                      input.shape_size());
+                      dims.size());
   }
-  BASIN_ASSIGN_OR_RETURN(info->state_shape, Shape::Create(input.shape()));
-  info->dimension = elements;
-  info->uint8_scale = input.uint8_scale();
-  return CheckAtLeastZero("input.uint8_scale", info->uint8_scale);
+  return Shape::Create(dims);
 }
 
-absl::Status ReadDomain(const ModelConfig& config, ModelInfo* info) {
-  if (!config.has_domain()) return absl::OkStatus();
-  BASIN_ASSIGN_OR_RETURN(info->domain.lower,
-                         ToFloat("domain.lower", config.domain().lower()));
-  BASIN_ASSIGN_OR_RETURN(info->domain.upper,
-                         ToFloat("domain.upper", config.domain().upper()));
-  if (info->domain.lower < info->domain.upper) return absl::OkStatus();
-  return FieldError("domain.upper",
-                    absl::StrCat("more than lower = ", info->domain.lower),
-                    info->domain.upper);
+// How many states a family may be told of.
+absl::Status CheckInputCount(const ModelSettings& settings, int count) {
+  switch (settings.family) {
+    case ModelFamily::kGraph:
+      return CheckRange("input: inputs", count, 1, kMaxInputs);
+    case ModelFamily::kClassifier:
+      if (count == 1) return absl::OkStatus();
+      return FieldError("input", "exactly one", count);
+    case ModelFamily::kComposition:
+      if (count == 0) return absl::OkStatus();
+      return FieldError("input", "none, since the terms have theirs", count);
+    case ModelFamily::kBoltzmann:
+      if (settings.boltzmann.layers.size() == 1) break;
+      if (count == 0) return absl::OkStatus();
+      return FieldError("input", "none, since each layer is one", count);
+    default:
+      break;
+  }
+  return CheckRange("input: inputs", count, 0, 1);
 }
 
-// The law of a model that names none.
-absl::StatusOr<InitialLaw> DefaultLaw(const Box& domain) {
-  const bool lower = std::isfinite(domain.lower);
-  const bool upper = std::isfinite(domain.upper);
-  if (lower != upper) {
-    return absl::InvalidArgumentError(
-        "config.pbtxt: initial: expected a law, since the domain is bounded "
-        "on one side only; got none");
+absl::Status ReadInputs(const config::ModelConfig& config,
+                        ModelSettings* settings) {
+  ModelInfo& info = settings->info;
+  BASIN_RETURN_IF_ERROR(CheckInputCount(*settings, config.input_size()));
+  for (const config::Input& input : config.input()) {
+    BASIN_ASSIGN_OR_RETURN(const Shape shape,
+                           ReadShape("input.shape", input.shape()));
+    for (const StateInput& other : info.states) {
+      if (other.name != input.name()) continue;
+      return FieldError("input.name", "another name for each input",
+                        absl::StrCat("'", input.name(), "' twice"));
+    }
+    info.states.push_back({input.name(), shape, info.dimension});
+    info.dimension += shape.num_elements();
+    BASIN_RETURN_IF_ERROR(CheckRange("input: elements", info.dimension, 1,
+                                     ModelSettings::kMaxDimension));
   }
-  if (lower) return UniformLaw{domain.lower, domain.upper};
-  return NormalLaw{};
+  if (config.input_size() == 0) return absl::OkStatus();
+  const bool several = info.states.size() > 1;
+  if (!several) info.input_name = info.states[0].name;
+  info.state_shape = several ? Shape({info.dimension}) : info.states[0].shape;
+  info.uint8_scale = config.input(0).uint8_scale();
+  return CheckAtLeastZero("input.uint8_scale", info.uint8_scale);
 }
 
-absl::StatusOr<InitialLaw> ReadUniform(const Initial::Uniform& config,
-                                       const Box& domain) {
-  UniformLaw law;
-  BASIN_ASSIGN_OR_RETURN(law.lower,
-                         ToFloat("initial.uniform.lower", config.lower()));
-  BASIN_ASSIGN_OR_RETURN(law.upper,
-                         ToFloat("initial.uniform.upper", config.upper()));
-  if (!(law.lower < law.upper) || !std::isfinite(law.upper - law.lower)) {
-    return FieldError("initial.uniform.upper",
-                      absl::StrCat("finite, and more than lower = ", law.lower),
-                      law.upper);
-  }
-  if (law.lower < domain.lower || law.upper > domain.upper) {
-    return FieldError("initial.uniform",
-                      absl::StrCat("within the domain, [", domain.lower, ", ",
-                                   domain.upper, "]"),
-                      absl::StrCat("[", law.lower, ", ", law.upper, "]"));
-  }
-  return law;
+absl::StatusOr<std::optional<float>> ReadOptional(const std::string& field,
+                                                  double value) {
+  BASIN_ASSIGN_OR_RETURN(const float number, ToFiniteFloat(field, value));
+  return std::optional<float>(number);
 }
 
-absl::StatusOr<InitialLaw> ReadNormal(const Initial::Normal& config) {
-  NormalLaw law;
-  BASIN_ASSIGN_OR_RETURN(law.mean,
-                         ToFloat("initial.normal.mean", config.mean()));
-  BASIN_ASSIGN_OR_RETURN(law.stddev,
-                         ToFloat("initial.normal.stddev", config.stddev()));
-  if (!std::isfinite(law.mean)) {
-    return FieldError("initial.normal.mean", "a finite number", law.mean);
+absl::Status ReadContext(const config::ModelConfig& config,
+                         ModelSettings* settings) {
+  const bool from_file = settings->family == ModelFamily::kGraph ||
+                         settings->family == ModelFamily::kClassifier;
+  if (!from_file && config.context_size() > 0) {
+    return FieldError("context", "none, since no ONNX file has inputs", "one");
   }
-  if (!(law.stddev > 0) || !std::isfinite(law.stddev)) {
-    return FieldError("initial.normal.stddev", "finite, and more than 0",
-                      config.stddev());
+  for (const config::Context& context : config.context()) {
+    ContextSettings& read = settings->context.emplace_back();
+    read.name = context.name();
+    if (context.name().empty()) {
+      return FieldError("context.name", "the name of an input", "none");
+    }
+    if (context.shape_size() > 0) {
+      BASIN_ASSIGN_OR_RETURN(read.shape,
+                             ReadShape("context.shape", context.shape()));
+    }
+    if (context.has_default_value()) {
+      BASIN_ASSIGN_OR_RETURN(
+          read.default_value,
+          ReadOptional("context.default_value", context.default_value()));
+    }
+    if (context.has_min_value()) {
+      BASIN_ASSIGN_OR_RETURN(
+          read.lower, ReadOptional("context.min_value", context.min_value()));
+    }
+    if (context.has_max_value()) {
+      BASIN_ASSIGN_OR_RETURN(
+          read.upper, ReadOptional("context.max_value", context.max_value()));
+    }
   }
-  return law;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<InitialLaw> ReadInitial(const ModelConfig& config,
-                                       const Box& domain) {
-  if (config.initial().has_uniform()) {
-    return ReadUniform(config.initial().uniform(), domain);
+absl::Status ReadPrecision(const config::ModelConfig& config, ModelInfo* info) {
+  if (config.precision() == config::ModelConfig::BF16) {
+    info->precision = Precision::kBFloat16;
   }
-  if (config.initial().has_normal()) {
-    return ReadNormal(config.initial().normal());
+  if (config.precision() == config::ModelConfig::FLOAT64) {
+    info->precision = Precision::kFloat64;
   }
-  return DefaultLaw(domain);
+  return absl::OkStatus();
 }
 
-TransitionParams ReadTransition(const TransitionConfig& config) {
+TransitionParams ReadTransition(const config::TransitionConfig& config) {
   switch (config.kind_case()) {
-    case TransitionConfig::kMala:
+    case config::TransitionConfig::kMala:
       return {.kind = TransitionKind::kMala,
               .step_size = config.mala().step_size()};
-    case TransitionConfig::kRandomWalk:
+    case config::TransitionConfig::kRandomWalk:
       return {.kind = TransitionKind::kRandomWalk,
               .step_size = config.random_walk().step_size()};
-    case TransitionConfig::kIgebm:
+    case config::TransitionConfig::kIgebm:
       return {.kind = TransitionKind::kIgebm,
               .step_size = config.igebm().step_size(),
               .noise_std = config.igebm().noise_std(),
               .gradient_clip = config.igebm().gradient_clip()};
-    case TransitionConfig::kJem:
+    case config::TransitionConfig::kJem:
       return {.kind = TransitionKind::kJem,
               .step_size = config.jem().step_size(),
               .noise_std = config.jem().noise_std()};
-    case TransitionConfig::kUla:
-    case TransitionConfig::KIND_NOT_SET:
+    case config::TransitionConfig::kUla:
+    case config::TransitionConfig::KIND_NOT_SET:
       break;
   }
   return {.kind = TransitionKind::kUla, .step_size = config.ula().step_size()};
 }
 
-absl::Status ReadDefaults(const ModelConfig& config, ModelInfo* info) {
-  const Defaults& defaults = config.defaults();
+absl::Status ReadDefaults(const config::ModelConfig& config, ModelInfo* info) {
+  const config::Defaults& defaults = config.defaults();
   BASIN_RETURN_IF_ERROR(CheckRange("defaults.steps", defaults.steps(), 0,
                                    ModelSettings::kMaxSteps));
   info->default_steps =
       defaults.steps() == 0 ? kDefaultSteps : defaults.steps();
-  const TransitionConfig& transition = defaults.transition();
-  if (transition.kind_case() == TransitionConfig::KIND_NOT_SET) {
+  const config::TransitionConfig& transition = defaults.transition();
+  if (transition.kind_case() == config::TransitionConfig::KIND_NOT_SET) {
     return absl::OkStatus();
   }
   info->has_default_transition = true;
@@ -210,9 +202,9 @@ absl::Status ReadDefaults(const ModelConfig& config, ModelInfo* info) {
                           params.gradient_clip);
 }
 
-absl::Status ReadReplay(const ModelConfig& config, ModelInfo* info) {
+absl::Status ReadReplay(const config::ModelConfig& config, ModelInfo* info) {
   if (!config.has_replay()) return absl::OkStatus();
-  const Replay& replay = config.replay();
+  const config::Replay& replay = config.replay();
   BASIN_RETURN_IF_ERROR(
       CheckRange("replay.capacity", replay.capacity(), 1, kMaxReplayCapacity));
   if (!(replay.restart_probability() >= 0 &&
@@ -222,17 +214,19 @@ absl::Status ReadReplay(const ModelConfig& config, ModelInfo* info) {
   }
   info->replay.capacity = replay.capacity();
   info->replay.restart_probability = replay.restart_probability();
-  info->replay.write_policy = replay.write_policy() == Replay::FIFO
+  info->replay.write_policy = replay.write_policy() == config::Replay::FIFO
                                   ? ReplayWritePolicy::kFifo
                                   : ReplayWritePolicy::kInPlace;
-  info->replay.read_policy = replay.read_policy() == Replay::WITHOUT_REPLACEMENT
-                                 ? ReplayReadPolicy::kWithoutReplacement
-                                 : ReplayReadPolicy::kWithReplacement;
+  info->replay.read_policy =
+      replay.read_policy() == config::Replay::WITHOUT_REPLACEMENT
+          ? ReplayReadPolicy::kWithoutReplacement
+          : ReplayReadPolicy::kWithReplacement;
   return absl::OkStatus();
 }
 
-absl::Status ReadLimits(const ModelConfig& config, ModelSettings* settings) {
-  const Limits& limits = config.limits();
+absl::Status ReadLimits(const config::ModelConfig& config,
+                        ModelSettings* settings) {
+  const config::Limits& limits = config.limits();
   BASIN_RETURN_IF_ERROR(
       CheckRange("limits.max_chains", limits.max_chains(), 0, kMaxChains));
   BASIN_RETURN_IF_ERROR(CheckRange("limits.max_tile_rows",
@@ -243,21 +237,6 @@ absl::Status ReadLimits(const ModelConfig& config, ModelSettings* settings) {
   return absl::OkStatus();
 }
 
-absl::Status ReadFamily(const ModelConfig& config, ModelSettings* settings) {
-  switch (config.family()) {
-    case ModelConfig::GRAPH:
-      settings->family = ModelFamily::kGraph;
-      settings->info.family = "graph";
-      return absl::OkStatus();
-    case ModelConfig::CLASSIFIER:
-      settings->family = ModelFamily::kClassifier;
-      settings->info.family = "classifier";
-      return absl::OkStatus();
-    default:
-      return FieldError("family", "GRAPH or CLASSIFIER", "none");
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<ModelSettings> ParseModelSettings(const std::string& text) {
@@ -265,20 +244,46 @@ absl::StatusOr<ModelSettings> ParseModelSettings(const std::string& text) {
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(kMaxMessageDepth);
-  ModelConfig config;
+  config::ModelConfig config;
   if (!parser.ParseFromString(text, &config)) {
     return absl::InvalidArgumentError(error.message());
   }
   ModelSettings settings;
   BASIN_RETURN_IF_ERROR(ReadFamily(config, &settings));
-  BASIN_RETURN_IF_ERROR(ReadInput(config, &settings.info));
-  BASIN_RETURN_IF_ERROR(ReadDomain(config, &settings.info));
-  BASIN_ASSIGN_OR_RETURN(settings.info.initial,
-                         ReadInitial(config, settings.info.domain));
+  BASIN_RETURN_IF_ERROR(ReadInputs(config, &settings));
+  BASIN_RETURN_IF_ERROR(ReadContext(config, &settings));
+  BASIN_RETURN_IF_ERROR(ReadDomain(config, &settings));
+  BASIN_RETURN_IF_ERROR(ReadPrecision(config, &settings.info));
+  BASIN_ASSIGN_OR_RETURN(settings.initial, ReadInitial(config.initial()));
   BASIN_RETURN_IF_ERROR(ReadDefaults(config, &settings.info));
   BASIN_RETURN_IF_ERROR(ReadReplay(config, &settings.info));
   BASIN_RETURN_IF_ERROR(ReadLimits(config, &settings));
+  const bool is_file = settings.family == ModelFamily::kGraph ||
+                       settings.family == ModelFamily::kClassifier;
+  if (!is_file) return settings;
+  const Shape& shape = settings.info.state_shape;
+  const Domain domain = settings.domain.value_or(Domain());
+  BASIN_RETURN_IF_ERROR(CompleteDomain(
+      domain.kind, domain.kind == DomainKind::kCategorical ? shape.dim(-1) : 0,
+      &settings));
+  BASIN_RETURN_IF_ERROR(CompleteInitial(&settings));
   return settings;
+}
+
+absl::Status CompleteState(const Shape& shape, ModelSettings* settings) {
+  ModelInfo& info = settings->info;
+  if (info.states.empty()) {
+    info.state_shape = shape;
+    info.dimension = shape.num_elements();
+    info.states = {{"x", shape, 0}};
+  }
+  if (info.states[0].name.empty()) info.states[0].name = std::string("x");
+  info.input_name = info.states[0].name;
+  if (info.dimension == shape.num_elements()) return absl::OkStatus();
+  return FieldError("input.shape",
+                    absl::StrCat("as many elements as ", shape.ToString(),
+                                 ", the state of the model"),
+                    info.state_shape.ToString());
 }
 
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& path) {

@@ -18,16 +18,21 @@ namespace basin::internal {
 // gradient. Immutable; thread-safe.
 struct TilePlans {
   int rows = 0;
-  std::unique_ptr<const Plan> energy;    // x -> energy
-  std::unique_ptr<const Plan> gradient;  // x -> energy, grad_energy
+  bool has_context = false;  // plans take x, context; otherwise x
+  Precision precision = Precision::kFloat32;   // of `gradient`
+  std::unique_ptr<const Plan> energy;          // -> energy
+  std::unique_ptr<const Plan> gradient;        // -> energy, grad_energy
+  std::unique_ptr<const Plan> class_energies;  // -> [rows, K]; null if K = 0
 
-  // Workspace that either needs.
+  // Workspace that each of them needs.
   size_t workspace_bytes() const;
 };
 
-// Runs `plans` with `workspace`. Both must outlive the result.
-std::unique_ptr<EnergyFunction> BindPlans(const TilePlans& plans,
-                                          Workspace& workspace);
+// Runs `plans` with `workspace`, and with `default_context` [rows, C], device
+// memory, where SetContext() gave none. All must outlive the result.
+std::unique_ptr<ModelFunction> BindPlans(const TilePlans& plans,
+                                         Workspace& workspace,
+                                         const float* default_context);
 
 // An energy that is a set of plans. Immutable; thread-safe.
 class PlannedEnergyModel : public EnergyModel {
@@ -37,6 +42,7 @@ class PlannedEnergyModel : public EnergyModel {
     std::vector<TilePlans> plans;  // ascending in rows, at least one
     std::shared_ptr<const WeightStore> weights;
     double evaluation_seconds = 0;
+    DeviceMemory default_context;  // [rows of the last plans, C]
   };
   PlannedEnergyModel(const Backend& backend, ModelInfo info, Parts parts);
 
@@ -46,8 +52,8 @@ class PlannedEnergyModel : public EnergyModel {
   double evaluation_seconds() const override {
     return parts_.evaluation_seconds;
   }
-  std::unique_ptr<EnergyFunction> Bind(int tile_rows,
-                                       Workspace& workspace) const override;
+  std::unique_ptr<ModelFunction> Bind(int tile_rows,
+                                      Workspace& workspace) const override;
 
  private:
   const Parts parts_;

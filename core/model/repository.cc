@@ -8,61 +8,39 @@
 #include <utility>
 
 #include <absl/status/status.h>
-#include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 
 #include "core/base/check.h"
 #include "core/base/mutex.h"
 #include "core/base/status_macros.h"
+#include "core/model/composition_cache.h"
+#include "core/model/composition_family.h"
+#include "core/model/model_folders.h"
+#include "core/model/model_loader.h"
 
 namespace basin {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxNameLength = 128;
+using internal::Folders;
+using internal::HighestVersion;
+using internal::IsPlainName;
+using internal::kMaxNameLength;
+using internal::ToString;
 
-// Letters, digits, '_', '.', '-', not beginning with a dot: never a path.
-bool IsPlainName(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxNameLength && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == '-';
-         });
-}
-
-// The version that a folder's name stands for, "1", "2", ...; nothing if none.
-std::optional<int64_t> VersionOf(const std::string& folder_name) {
-  int64_t version = 0;
-  if (!absl::SimpleAtoi(folder_name, &version) || version < 1 ||
-      absl::StrCat(version) != folder_name) {
-    return std::nullopt;
+// Equal for equal compositions of the same versions only.
+std::string KeyOf(const Composition& composition) {
+  std::string key = absl::StrFormat("%d %a", static_cast<int>(composition.kind),
+                                    composition.temperature);
+  for (const Composition::Term& term : composition.terms) {
+    absl::StrAppendFormat(&key, " %s/%d %a", term.name, term.version,
+                          term.weight);
   }
-  return version;
-}
-
-// Names of the folders in `path`, sorted.
-std::vector<std::string> Folders(const fs::path& path) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(path, error), end; !error && it != end;
-       it.increment(error)) {
-    std::error_code ignored;  // a broken link is not a folder
-    if (it->is_directory(ignored)) names.push_back(it->path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-// The highest version in a model's folder; nothing if there is none.
-std::optional<int64_t> HighestVersion(const fs::path& path) {
-  std::optional<int64_t> highest;
-  for (const std::string& name : Folders(path)) {
-    highest = std::max(highest, VersionOf(name));
-  }
-  return highest;
+  return key;
 }
 
 bool MayFollow(ModelState from, ModelState to) {
@@ -82,13 +60,17 @@ bool MayFollow(ModelState from, ModelState to) {
 class RepositoryImpl : public ModelRepository {
  public:
   RepositoryImpl(const Backend& backend, Options options)
-      : backend_(backend), options_(std::move(options)) {}
+      : backend_(backend),
+        options_(std::move(options)),
+        compositions_(options_.compositions) {}
 
   void LoadAll() override;
   absl::Status Load(const std::string& name, int64_t version) override;
   absl::Status Unload(const std::string& name, int64_t version) override;
   absl::StatusOr<std::shared_ptr<const EnergyModel>> Find(
       const std::string& name, int64_t version) const override;
+  absl::StatusOr<std::shared_ptr<const EnergyModel>> Compose(
+      const Composition& composition) override;
   std::vector<ModelStatus> List() const override;
 
  private:
@@ -109,12 +91,22 @@ class RepositoryImpl : public ModelRepository {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status UnknownModel(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The files of a loaded model, if they are still what was loaded.
+  absl::StatusOr<internal::OpenedModel> OpenAgain(
+      const ModelInfo& loaded) const;
+  absl::StatusOr<std::shared_ptr<const EnergyModel>> CompileTerms(
+      const Composition& composition,
+      const internal::CompositionCache::Terms& models) const;
 
   const Backend& backend_;
   const Options options_;
 
   // Held while models are loaded and unloaded: one at a time.
   Mutex work_mu_ ABSL_ACQUIRED_BEFORE(mu_);
+
+  // Held while a composition is compiled: one at a time.
+  Mutex compose_mu_;
+  internal::CompositionCache compositions_;
 
   mutable Mutex mu_;
   std::map<std::string, Versions> models_ ABSL_GUARDED_BY(mu_);
@@ -168,6 +160,7 @@ void RepositoryImpl::SetState(const std::string& name, int64_t version,
     changed = status;
     changed.serving = Serving(versions) == &status;
   }
+  if (model != nullptr) compositions_.DropThoseOf(model.get());
   if (options_.on_change) options_.on_change(changed);
 }
 
@@ -304,6 +297,77 @@ absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::Find(
     }
   }
   return absl::NotFoundError(absl::StrCat("model '", name, "' is not loaded"));
+}
+
+absl::StatusOr<internal::OpenedModel> RepositoryImpl::OpenAgain(
+    const ModelInfo& loaded) const {
+  BASIN_ASSIGN_OR_RETURN(internal::OpenedModel model,
+                         internal::OpenModel({.folder = FolderOf(loaded.name),
+                                              .version = loaded.version,
+                                              .limits = options_.load},
+                                             loaded.name));
+  BASIN_RETURN_IF_ERROR(internal::CheckUnchanged(model, loaded));
+  model.settings.info = loaded;
+  return model;
+}
+
+absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::CompileTerms(
+    const Composition& composition,
+    const internal::CompositionCache::Terms& models) const {
+  std::vector<internal::OpenedModel> terms;
+  internal::OpenedModel composed;
+  ModelInfo& info = composed.settings.info;
+  info.name = ToString(composition);
+  info.family = "composition";
+  info.precision = models[0]->info().precision;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ModelInfo& term = models[i]->info();
+    // The finest that a term asks for.
+    if (term.precision != info.precision) {
+      const bool wide = term.precision == Precision::kFloat64 ||
+                        info.precision == Precision::kFloat64;
+      info.precision = wide ? Precision::kFloat64 : Precision::kFloat32;
+    }
+    if (term.max_chains != 0 &&
+        (info.max_chains == 0 || term.max_chains < info.max_chains)) {
+      info.max_chains = term.max_chains;
+    }
+    const auto same = std::find(models.begin(), models.end(), models[i]);
+    const auto place = static_cast<size_t>(same - models.begin());
+    if (place < i) {
+      terms.push_back(terms[place]);
+      continue;
+    }
+    BASIN_ASSIGN_OR_RETURN(internal::OpenedModel opened, OpenAgain(term));
+    terms.push_back(std::move(opened));
+  }
+  info.default_steps = models[0]->info().default_steps;
+  BASIN_ASSIGN_OR_RETURN(
+      composed.source,
+      internal::ComposeSources(composition, terms, &composed.settings));
+  BASIN_RETURN_IF_ERROR(internal::CompleteInitial(&composed.settings));
+  terms.clear();
+  return internal::CompileModel(backend_, std::move(composed), options_.load);
+}
+
+absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::Compose(
+    const Composition& composition) {
+  BASIN_RETURN_IF_ERROR(CheckComposition(composition));
+  Composition resolved = composition;
+  internal::CompositionCache::Terms terms;
+  for (Composition::Term& term : resolved.terms) {
+    BASIN_ASSIGN_OR_RETURN(auto model, Find(term.name, term.version));
+    term.version = model->info().version;
+    terms.push_back(std::move(model));
+  }
+  const std::string key = KeyOf(resolved);
+  if (auto known = compositions_.Find(key, terms)) return known;
+  MutexLock one_at_a_time(compose_mu_);
+  // Who waited finds what the one before made.
+  if (auto known = compositions_.Find(key, terms)) return known;
+  BASIN_ASSIGN_OR_RETURN(auto model, CompileTerms(resolved, terms));
+  compositions_.Add(key, terms, model);
+  return model;
 }
 
 std::vector<ModelStatus> RepositoryImpl::List() const {

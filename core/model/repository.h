@@ -10,6 +10,7 @@
 #include <absl/status/statusor.h>
 
 #include "core/backend/backend.h"
+#include "core/model/composition.h"
 #include "core/model/energy_model.h"
 
 namespace basin {
@@ -35,6 +36,13 @@ struct ModelStatus {
   std::shared_ptr<const EnergyModel> model;
 };
 
+// How many models that Compose() made are kept; the least recently used one
+// goes first.
+struct CompositionLimits {
+  size_t max_models = 16;
+  size_t max_bytes = size_t{1} << 30;  // of weights and plans
+};
+
 // The models of a folder: models/<name>/config.pbtxt and
 // models/<name>/<version>/model.onnx. Loads one at a time; who holds a model's
 // shared_ptr keeps it alive past its unloading. Thread-safe.
@@ -43,6 +51,7 @@ class ModelRepository {
   struct Options {
     std::string folder;
     EnergyModel::LoadOptions load;
+    CompositionLimits compositions = {};
     // Called after every change of state, in order. May call Find() and
     // List(), but neither Load() nor Unload(): they wait for its return.
     std::function<void(const ModelStatus&)> on_change;
@@ -71,6 +80,15 @@ class ModelRepository {
   // if its loading failed.
   virtual absl::StatusOr<std::shared_ptr<const EnergyModel>> Find(
       const std::string& name, int64_t version) const = 0;
+
+  // The model that `composition` describes, of the ready models it names.
+  // Blocks while it is compiled and checked, unless the cache has it: that
+  // holds a bounded number of compositions, and drops those whose terms are
+  // loaded again or unloaded. Errors as Find() for each term; InvalidArgument
+  // if terms do not fit together, saying in what; FailedPrecondition if a
+  // term's files changed since it was loaded.
+  virtual absl::StatusOr<std::shared_ptr<const EnergyModel>> Compose(
+      const Composition& composition) = 0;
 
   // All versions known, by name and version.
   virtual std::vector<ModelStatus> List() const = 0;

@@ -108,17 +108,105 @@ bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
     case ScalarOp::kMin:
       result = std::min(a, b);
       return true;
+    case ScalarOp::kSign:
+      result = (a > 0) - (a < 0);
+      return true;
+    case ScalarOp::kLess:
+      result = a < b ? 1 : 0;
+      return true;
+    case ScalarOp::kLessEqual:
+      result = a <= b ? 1 : 0;
+      return true;
+    case ScalarOp::kEqual:
+      result = a == b ? 1 : 0;
+      return true;
     default:
       return false;
   }
 }
 
-absl::Status CheckOneType(absl::Span<const Tensor> operands) {
-  for (const Tensor& operand : operands) {
-    if (operand.dtype() != operands[0].dtype()) {
+// Computes element `i` of `result` from elements `at` of the operands.
+absl::Status ComputeElement(ScalarOp op, absl::Span<const Tensor> operands,
+                            const int64_t* at, int64_t i, Tensor& result) {
+  if (op == ScalarOp::kSelect) {
+    const bool condition = operands[0].dtype() == DType::kFloat32
+                               ? operands[0].data<float>()[at[0]] != 0
+                               : operands[0].data<int64_t>()[at[0]] != 0;
+    const int from = condition ? 1 : 2;
+    const size_t size = ByteSize(result.dtype());
+    std::memcpy(result.mutable_bytes() + i * size,
+                operands[from].bytes() + at[from] * size, size);
+    return absl::OkStatus();
+  }
+  const size_t last = operands.size() - 1;
+  if (operands[0].dtype() == DType::kFloat32) {
+    const float value =
+        EvaluateScalar(op, operands[0].data<float>()[at[0]],
+                       operands[last].data<float>()[at[last]], 0);
+    if (result.dtype() == DType::kFloat32) {
+      result.mutable_data<float>()[i] = value;
+    } else {
+      result.mutable_data<int64_t>()[i] = value != 0 ? 1 : 0;
+    }
+    return absl::OkStatus();
+  }
+  if (EvaluateInt(op, operands[0].data<int64_t>()[at[0]],
+                  operands[last].data<int64_t>()[at[last]],
+                  result.mutable_data<int64_t>()[i])) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "integer ", std::string(Name(op)), " overflows, divides by zero, or ",
+      "is not supported for integers"));
+}
+
+// The shape of all tensors joined along `axis`.
+absl::StatusOr<Shape> JoinedShape(absl::Span<const Tensor> xs, int axis) {
+  Shape::Dims joined = xs[0].shape().dims();
+  joined[axis] = 0;
+  for (const Tensor& x : xs) {
+    Shape::Dims dims = x.shape().dims();
+    const bool same_rank = dims.size() == joined.size();
+    const int64_t length = same_rank ? dims[axis] : 0;
+    if (same_rank) dims[axis] = joined[axis];
+    if (dims != joined) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "operands differ in type: ", std::string(Name(operands[0].dtype())),
-          " and ", std::string(Name(operand.dtype()))));
+          "inputs differ beyond axis ", axis, ": ", xs[0].shape().ToString(),
+          " and ", x.shape().ToString()));
+    }
+    joined[axis] += length;
+  }
+  return Shape::Create(joined);
+}
+
+// Adds `x` to `sum`, or takes the larger; false on overflow.
+bool Accumulate(Op op, int64_t x, int64_t& sum) {
+  if (op == Op::kReduceSum) return !__builtin_add_overflow(sum, x, &sum);
+  sum = std::max(sum, x);
+  return true;
+}
+
+bool Accumulate(Op op, float x, float& sum) {
+  sum = op == Op::kReduceSum ? sum + x
+                             : EvaluateScalar(ScalarOp::kMax, sum, x, 0);
+  return true;
+}
+
+// The first element that meets a result is taken as it is.
+template <typename T>
+absl::Status ReduceInto(Op op, const Tensor& x, IntList strides,
+                        Tensor& result) {
+  std::vector<bool> met(static_cast<size_t>(result.num_elements()), false);
+  absl::Span<T> out = result.mutable_data<T>();
+  StridedWalk walk(x.shape(), std::move(strides), 0);
+  for (const T value : x.data<T>()) {
+    const auto at = static_cast<size_t>(walk.offset());
+    walk.Next();
+    if (!met[at]) {
+      out[at] = value;
+      met[at] = true;
+    } else if (!Accumulate(op, value, out[at])) {
+      return absl::InvalidArgumentError("a sum of integers overflows");
     }
   }
   return absl::OkStatus();
@@ -145,43 +233,34 @@ absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
   return Shape::Create(dims);
 }
 
+bool IsComparison(ScalarOp op) {
+  return op == ScalarOp::kLess || op == ScalarOp::kLessEqual ||
+         op == ScalarOp::kEqual;
+}
+
 absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
                                        absl::Span<const Tensor> operands,
                                        int64_t& bytes_left) {
   BASIN_CHECK(operands.size() == static_cast<size_t>(Arity(op)));
-  BASIN_RETURN_IF_ERROR(CheckOneType(operands));
+  const Tensor& last = operands[operands.size() - 1];
   Shape shape = operands[0].shape();
   for (const Tensor& operand : operands) {
     BASIN_ASSIGN_OR_RETURN(shape, BroadcastShapes(shape, operand.shape()));
   }
-  BASIN_ASSIGN_OR_RETURN(Tensor result,
-                         Allocate(operands[0].dtype(), shape, bytes_left));
+  BASIN_ASSIGN_OR_RETURN(
+      Tensor result, Allocate(IsComparison(op) ? DType::kInt64 : last.dtype(),
+                              shape, bytes_left));
   std::vector<StridedWalk> walks;
   for (const Tensor& operand : operands) {
     walks.emplace_back(shape, BroadcastStrides(operand.shape(), shape), 0);
   }
-  const bool integers = result.dtype() == DType::kInt64;
   for (int64_t i = 0; i < shape.num_elements(); ++i) {
-    float floats[3] = {};
-    int64_t ints[3] = {};
+    int64_t at[3] = {};
     for (size_t k = 0; k < operands.size(); ++k) {
-      const int64_t at = walks[k].offset();
-      if (integers) {
-        ints[k] = operands[k].data<int64_t>()[at];
-      } else {
-        floats[k] = operands[k].data<float>()[at];
-      }
+      at[k] = walks[k].offset();
       walks[k].Next();
     }
-    if (!integers) {
-      result.mutable_data<float>()[i] =
-          EvaluateScalar(op, floats[0], floats[1], floats[2]);
-    } else if (!EvaluateInt(op, ints[0], ints[1],
-                            result.mutable_data<int64_t>()[i])) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "integer ", std::string(Name(op)), " overflows, divides by zero, or ",
-          "is not supported for integers"));
-    }
+    BASIN_RETURN_IF_ERROR(ComputeElement(op, operands, at, i, result));
   }
   return result;
 }
@@ -241,7 +320,8 @@ absl::StatusOr<Tensor> HostGather(const Tensor& x,
 }
 
 absl::StatusOr<Tensor> HostConcat(absl::Span<const Tensor> xs, int axis,
-                                  const Shape& shape, int64_t& bytes_left) {
+                                  int64_t& bytes_left) {
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, JoinedShape(xs, axis));
   BASIN_ASSIGN_OR_RETURN(Tensor result,
                          Allocate(xs[0].dtype(), shape, bytes_left));
   int64_t outer = 1;
@@ -254,6 +334,29 @@ absl::StatusOr<Tensor> HostConcat(absl::Span<const Tensor> xs, int axis,
       out += piece;
     }
   }
+  return result;
+}
+
+absl::StatusOr<Tensor> HostBroadcast(const Tensor& x, const Shape& shape,
+                                     int64_t& bytes_left) {
+  return Gathered(x, shape, BroadcastStrides(x.shape(), shape), 0, bytes_left);
+}
+
+absl::StatusOr<Tensor> HostReduce(Op op, const Tensor& x, const IntList& axes,
+                                  int64_t& bytes_left) {
+  Shape::Dims dims = x.shape().dims();
+  for (const int64_t axis : axes) dims[axis] = 1;
+  BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
+  if (op == Op::kReduceMax && x.num_elements() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("reduces the empty shape ", x.shape().ToString()));
+  }
+  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(x.dtype(), shape, bytes_left));
+  IntList strides = BroadcastStrides(shape, x.shape());
+  BASIN_RETURN_IF_ERROR(
+      x.dtype() == DType::kInt64
+          ? ReduceInto<int64_t>(op, x, std::move(strides), result)
+          : ReduceInto<float>(op, x, std::move(strides), result));
   return result;
 }
 

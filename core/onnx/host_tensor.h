@@ -20,9 +20,13 @@ namespace basin::internal {
 // NumPy's broadcasting rule. InvalidArgument if the shapes do not fit.
 absl::StatusOr<Shape> BroadcastShapes(const Shape& a, const Shape& b);
 
+// Whether the result is 0 or 1: less, less_equal, equal.
+bool IsComparison(ScalarOp op);
+
 // One scalar operation for each element, after broadcasting. Operands are of
-// one type; integers know neg, abs, add, sub, mul, div, max and min, and
-// overflow is InvalidArgument.
+// one type, but for select's condition; the result is of that type too, and
+// int64 for comparisons. Integers know neg, abs, sign, add, sub, mul, div, max,
+// min, comparisons and select; overflow is InvalidArgument.
 absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
                                        absl::Span<const Tensor> operands,
                                        int64_t& bytes_left);
@@ -43,10 +47,21 @@ absl::StatusOr<Tensor> HostGather(const Tensor& x,
                                   absl::Span<const int64_t> indices, int axis,
                                   int64_t& bytes_left);
 
-// REQUIRES: at least one tensor; all of one type; `shape` is their
-// concatenation along `axis`.
+// InvalidArgument if shapes differ beyond `axis`.
+// REQUIRES: at least one tensor; all of one type; 0 <= axis < rank of the
+// first.
 absl::StatusOr<Tensor> HostConcat(absl::Span<const Tensor> xs, int axis,
-                                  const Shape& shape, int64_t& bytes_left);
+                                  int64_t& bytes_left);
+
+// REQUIRES: x broadcasts to `shape`.
+absl::StatusOr<Tensor> HostBroadcast(const Tensor& x, const Shape& shape,
+                                     int64_t& bytes_left);
+
+// kReduceSum or kReduceMax over `axes`, which stay, of size 1. InvalidArgument
+// for a maximum of nothing, and where integers overflow.
+// REQUIRES: axes of x.
+absl::StatusOr<Tensor> HostReduce(Op op, const Tensor& x, const IntList& axes,
+                                  int64_t& bytes_left);
 
 // To kFloat32 or kInt64, towards zero. InvalidArgument if an element is not
 // representable.

@@ -2,86 +2,42 @@
 
 #include <utility>
 
-#include <absl/container/flat_hash_set.h>
 #include <absl/status/status.h>
 
 #include "core/base/status_macros.h"
+#include "core/onnx/function_reader.h"
+#include "core/onnx/node_reader.h"
 #include "core/onnx/proto_scan.h"
 #include "core/onnx/tensor_reader.h"
 
 namespace basin::internal {
 namespace {
 
-constexpr int64_t kMinOpset = 11;
-constexpr int64_t kMaxOpset = 20;
-
-using NameSet = absl::flat_hash_set<absl::string_view>;
-
 absl::Status Invalid(const std::string& message) {
   return absl::InvalidArgumentError(message);
 }
 
-absl::Status Annotated(const std::string& prefix, const absl::Status& status) {
-  return {status.code(), absl::StrCat(prefix, status.message())};
-}
-
-bool IsDefaultDomain(const std::string& domain) {
-  return domain.empty() || domain == "ai.onnx";
-}
-
-absl::StatusOr<int64_t> ReadOpset(const onnx::ModelProto& proto) {
-  absl::optional<int64_t> opset;
-  for (const auto& import : proto.opset_import()) {
-    if (!IsDefaultDomain(import.domain())) continue;
-    if (opset.has_value()) return Invalid("the opset is stated twice");
-    opset = import.version();
-  }
-  if (!opset.has_value()) {
-    return Invalid("no opset is stated: not an ONNX model");
-  }
-  if (*opset < kMinOpset || *opset > kMaxOpset) {
-    return absl::UnimplementedError(
-        absl::StrCat("opset ", *opset, " is not supported; opsets ", kMinOpset,
-                     " to ", kMaxOpset, " are: export with one of these"));
-  }
-  return *opset;
-}
-
-absl::Status CheckModel(const onnx::ModelProto& proto,
-                        const OnnxLimits& limits) {
+absl::Status CheckModel(const onnx::ModelProto& proto) {
   const onnx::GraphProto& graph = proto.graph();
   if (!proto.has_graph()) return Invalid("the file holds no graph");
-  if (graph.node_size() > limits.max_nodes) {
-    return Invalid(absl::StrCat("the file has ", graph.node_size(),
-                                " nodes, the limit is ", limits.max_nodes));
-  }
-  if (proto.functions_size() > 0) {
-    return absl::UnimplementedError("model functions are not supported");
-  }
   if (graph.sparse_initializer_size() > 0) {
     return absl::UnimplementedError("sparse initialisers are not supported");
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadInitializers(ParsedModel& model) {
-  for (onnx::TensorProto& proto : *model.graph.mutable_initializer()) {
-    const std::string prefix =
-        absl::StrCat("initialiser ", Quoted(proto.name()), ": ");
-    if (proto.name().empty() || model.constants.contains(proto.name())) {
-      return Invalid(prefix + "its name is empty or not unique");
-    }
-    auto tensor =
-        ReadTensor(proto, model.external_folder, model.constant_bytes_left);
-    if (!tensor.ok()) return Annotated(prefix, tensor.status());
-    if (tensor->dtype() == DType::kFloat32) {
-      model.metadata.parameter_count += tensor->num_elements();
-    }
-    model.constants.emplace(proto.name(), *std::move(tensor));
-    proto.Clear();  // large weights are not kept twice
+// The type as it is declared, where a DType stands for it.
+absl::StatusOr<DType> DeclaredDType(int32_t onnx_type) {
+  switch (onnx_type) {
+    case onnx::TensorProto::INT32:
+      return DType::kInt32;
+    case onnx::TensorProto::UINT8:
+      return DType::kUint8;
+    case onnx::TensorProto::BOOL:
+      return DType::kBool;
+    default:
+      return ImportedDType(onnx_type);
   }
-  model.graph.clear_initializer();
-  return absl::OkStatus();
 }
 
 absl::StatusOr<OnnxModel::ValueInfo> ReadValueInfo(
@@ -93,11 +49,7 @@ absl::StatusOr<OnnxModel::ValueInfo> ReadValueInfo(
     return absl::UnimplementedError("it is not a tensor");
   }
   const auto& type = proto.type().tensor_type();
-  BASIN_ASSIGN_OR_RETURN(info.dtype, ImportedDType(type.elem_type()));
-  if (info.dtype != DType::kFloat32) {
-    return absl::UnimplementedError(absl::StrCat(
-        "element type ", OnnxTypeName(type.elem_type()), ", expected FLOAT"));
-  }
+  BASIN_ASSIGN_OR_RETURN(info.dtype, DeclaredDType(type.elem_type()));
   for (const auto& dim : type.shape().dim()) {
     if (dim.has_dim_value() && dim.dim_value() < least_dim) {
       return Invalid(absl::StrCat("dimension ", info.dims.size(), " is ",
@@ -155,81 +107,11 @@ absl::Status ReadInputs(ParsedModel& model) {
   return absl::OkStatus();
 }
 
-absl::Status CheckAttributes(const onnx::NodeProto& node) {
-  NameSet names;
-  for (const auto& attribute : node.attribute()) {
-    if (!names.insert(attribute.name()).second) {
-      return Invalid(absl::StrCat("attribute ", Quoted(attribute.name()),
-                                  " occurs twice"));
-    }
-    if (attribute.has_g() || attribute.graphs_size() > 0) {
-      return absl::UnimplementedError("subgraphs are not supported");
-    }
-  }
-  return absl::OkStatus();
-}
-
-// The names that nodes make or use, as far as they were read.
-struct NameTable {
-  NameSet made;        // by the nodes so far, inputs and initialisers
-  NameSet made_later;  // by any node of the file
-};
-
-absl::Status CheckNames(const onnx::NodeProto& node, NameTable& names) {
-  for (const std::string& input : node.input()) {
-    if (input.empty() || names.made.contains(input)) continue;
-    if (names.made_later.contains(input)) {
-      return Invalid(absl::StrCat("input ", Quoted(input),
-                                  " is made by this node or a later one: a "
-                                  "cycle, or nodes out of order"));
-    }
-    return Invalid(absl::StrCat("input ", Quoted(input),
-                                " is made by no node, input or initialiser"));
-  }
-  if (node.output_size() == 0) return Invalid("it has no output");
-  for (const std::string& output : node.output()) {
-    if (!output.empty() && !names.made.insert(output).second) {
-      return Invalid(
-          absl::StrCat("output ", Quoted(output), " is not a unique name"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<LowerFunction> PlanNode(const onnx::NodeProto& node,
-                                       int64_t opset, NameTable& names) {
-  if (!IsDefaultDomain(node.domain())) {
-    return absl::UnimplementedError(
-        absl::StrCat("operator domain ", Quoted(node.domain()),
-                     " is not supported; the default domain is"));
-  }
-  BASIN_ASSIGN_OR_RETURN(const LowerFunction lower,
-                         FindOperator(node.op_type(), opset));
-  BASIN_RETURN_IF_ERROR(CheckAttributes(node));
-  BASIN_RETURN_IF_ERROR(CheckNames(node, names));
-  return lower;
-}
-
-absl::Status ReadNodes(ParsedModel& model, NameTable& names) {
-  for (const auto& node : model.graph.node()) {
-    names.made_later.insert(node.output().begin(), node.output().end());
-  }
-  for (const auto& node : model.graph.node()) {
-    const auto lower = PlanNode(node, model.metadata.opset, names);
-    if (!lower.ok()) {
-      return Annotated(NodePrefix(node, model.metadata.opset), lower.status());
-    }
-    ++model.metadata.operators[node.op_type()];
-    model.nodes.push_back({&node, *lower});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadOutputs(ParsedModel& model, const NameTable& names) {
+absl::Status ReadOutputs(ParsedModel& model, const NameSet& names) {
   for (const auto& proto : model.graph.output()) {
     const std::string prefix =
         absl::StrCat("output ", Quoted(proto.name()), ": ");
-    if (!names.made.contains(proto.name())) {
+    if (!names.contains(proto.name())) {
       return Invalid(prefix + "no node makes it");
     }
     auto info = ReadValueInfo(proto, 0);
@@ -262,16 +144,24 @@ absl::Status ReadModel(absl::string_view bytes, ParsedModel& model) {
   if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Invalid("not an ONNX file: truncated or malformed protobuf");
   }
-  BASIN_ASSIGN_OR_RETURN(model.metadata.opset, ReadOpset(proto));
-  BASIN_RETURN_IF_ERROR(CheckModel(proto, model.limits));
+  BASIN_ASSIGN_OR_RETURN(model.metadata.opset, ReadOpset(proto.opset_import()));
+  if (model.metadata.opset == 0) {
+    return Invalid("no opset is stated: not an ONNX model");
+  }
+  BASIN_RETURN_IF_ERROR(CheckModel(proto));
   ReadMetadata(proto, model.metadata);
   model.graph.Swap(proto.mutable_graph());
+  model.functions.Swap(proto.mutable_functions());
   model.constant_bytes_left = model.limits.max_constant_bytes;
-  BASIN_RETURN_IF_ERROR(ReadInitializers(model));
+  BASIN_ASSIGN_OR_RETURN(auto initializers,
+                         ReadInitializers(model.graph, model));
+  for (auto& [name, tensor] : initializers) {
+    model.constants.emplace(name, std::move(tensor));
+  }
   BASIN_RETURN_IF_ERROR(ReadInputs(model));
-  NameTable names;
-  for (const auto& [name, tensor] : model.constants) names.made.insert(name);
-  for (const auto& input : model.inputs) names.made.insert(input.name);
+  NameSet names;
+  for (const auto& [name, tensor] : model.constants) names.insert(name);
+  for (const auto& input : model.inputs) names.insert(input.name);
   BASIN_RETURN_IF_ERROR(ReadNodes(model, names));
   return ReadOutputs(model, names);
 }

@@ -5,28 +5,18 @@
 #include <absl/status/status.h>
 
 #include "core/base/status_macros.h"
-#include "core/onnx/host_tensor.h"
 
 namespace basin::internal {
 
 using onnx::AttributeProto;
 
-absl::StatusOr<ValueId> ToGraph(const Value& value, ImportState& state) {
-  if (!value.exists()) return absl::InvalidArgumentError("there is no value");
-  if (!value.is_constant()) return value.id();
-  const Tensor& tensor = value.constant();
-  if (tensor.dtype() != DType::kFloat32) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a constant of type ", std::string(Name(tensor.dtype())),
-                     " meets the graph, which computes in float32"));
+const Value* ImportState::Find(const std::string& name) const {
+  for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope) {
+    if (scope->call != scopes.back().call) break;
+    const auto value = scope->values.find(name);
+    if (value != scope->values.end()) return &value->second;
   }
-  ValueId& id = state.constant_nodes
-                    .try_emplace({tensor.id(), tensor.shape().dims()},
-                                 GraphBuilder::kNoValue)
-                    .first->second;
-  if (id == GraphBuilder::kNoValue) id = state.builder.Constant(tensor);
-  BASIN_RETURN_IF_ERROR(state.builder.status());
-  return id;
+  return nullptr;
 }
 
 NodeContext::NodeContext(const onnx::NodeProto& node, ImportState& state)
@@ -37,7 +27,7 @@ absl::Status NodeContext::Finish(const absl::Status& lowered) const {
   BASIN_RETURN_IF_ERROR(state_.builder.status());
   BASIN_RETURN_IF_ERROR(lowered);
   for (const AttributeProto& attribute : node_.attribute()) {
-    if (read_.count(attribute.name()) == 0) {
+    if (read_.count(attribute.name()) == 0 && Resolved(attribute) != nullptr) {
       return absl::UnimplementedError(absl::StrCat(
           "attribute ", Quoted(attribute.name()), " is not supported here"));
     }
@@ -45,12 +35,28 @@ absl::Status NodeContext::Finish(const absl::Status& lowered) const {
   return absl::OkStatus();
 }
 
+absl::Status NodeContext::CheckGenerated(int64_t elements) const {
+  if (elements <= state_.limits.max_generated_elements) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("makes a constant of ", elements, " elements, the limit is ",
+                   state_.limits.max_generated_elements));
+}
+
 bool NodeContext::HasInput(int index) const {
-  return index < node_.input_size() && !node_.input(index).empty();
+  if (index >= node_.input_size() || node_.input(index).empty()) return false;
+  // An input of a function that its call leaves out is absent inside, too.
+  return state_.scopes.back().call->function == nullptr ||
+         state_.Find(node_.input(index)) != nullptr;
 }
 
 bool NodeContext::HasOutput(int index) const {
   return index < node_.output_size() && !node_.output(index).empty();
+}
+
+void NodeContext::SetOutput(int index, Value value) {
+  outputs_[index] = std::move(value);
 }
 
 absl::Status NodeContext::CheckInputs(int min, int max) const {
@@ -65,17 +71,22 @@ absl::StatusOr<Value> NodeContext::Input(int index) {
     return absl::InvalidArgumentError(
         absl::StrCat("input ", index, " is missing"));
   }
-  const auto value = state_.values.find(node_.input(index));
-  if (value == state_.values.end() || !value->second.exists()) {
+  const Value* value = state_.Find(node_.input(index));
+  if (value == nullptr || !value->exists()) {
     return absl::InvalidArgumentError(
         absl::StrCat("input ", Quoted(node_.input(index)),
                      " is an optional output that Basin does not compute"));
   }
-  return value->second;
+  return *value;
 }
 
 absl::StatusOr<ValueId> NodeContext::GraphInput(int index) {
   BASIN_ASSIGN_OR_RETURN(const Value value, Input(index));
+  if (value.is_integer()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("input ", Quoted(node_.input(index)),
+                     " is of an integer type, expected floating-point"));
+  }
   return ToGraph(value, state_);
 }
 
@@ -104,12 +115,11 @@ const AttributeProto* NodeContext::Find(absl::string_view name,
   read_.insert(std::string(name));
   for (const AttributeProto& attribute : node_.attribute()) {
     if (attribute.name() != name) continue;
-    if (attribute.type() == type && attribute.ref_attr_name().empty()) {
-      return &attribute;
-    }
+    const AttributeProto* const resolved = Resolved(attribute);
+    if (resolved == nullptr || resolved->type() == type) return resolved;
     Fail(absl::InvalidArgumentError(
         absl::StrCat("attribute '", name, "' is of type ",
-                     AttributeProto::AttributeType_Name(attribute.type()),
+                     AttributeProto::AttributeType_Name(resolved->type()),
                      ", expected ", AttributeProto::AttributeType_Name(type))));
     return nullptr;
   }
@@ -118,7 +128,17 @@ const AttributeProto* NodeContext::Find(absl::string_view name,
 
 bool NodeContext::HasAttribute(absl::string_view name) const {
   return std::any_of(node_.attribute().begin(), node_.attribute().end(),
-                     [&](const auto& a) { return a.name() == name; });
+                     [&](const auto& a) {
+                       return a.name() == name && Resolved(a) != nullptr;
+                     });
+}
+
+const AttributeProto* NodeContext::Resolved(
+    const AttributeProto& attribute) const {
+  if (attribute.ref_attr_name().empty()) return &attribute;
+  const auto& given = state_.scopes.back().call->attributes;
+  const auto found = given.find(attribute.ref_attr_name());
+  return found == given.end() ? nullptr : found->second;
 }
 
 int64_t NodeContext::Int(absl::string_view name, int64_t default_value) {
@@ -149,82 +169,23 @@ std::vector<float> NodeContext::Floats(absl::string_view name) {
   return {attribute->floats().begin(), attribute->floats().end()};
 }
 
+std::vector<std::string> NodeContext::Strings(absl::string_view name) {
+  const auto* attribute = Find(name, AttributeProto::STRINGS);
+  if (attribute == nullptr) return {};
+  return {attribute->strings().begin(), attribute->strings().end()};
+}
+
+absl::StatusOr<const onnx::GraphProto*> NodeContext::GraphAttribute(
+    absl::string_view name) {
+  const auto* attribute = Find(name, AttributeProto::GRAPH);
+  if (attribute != nullptr) return &attribute->g();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the attribute ", name, " is missing"));
+}
+
 const onnx::TensorProto* NodeContext::TensorAttribute(absl::string_view name) {
   const auto* attribute = Find(name, AttributeProto::TENSOR);
   return attribute != nullptr ? &attribute->t() : nullptr;
-}
-
-const Shape& NodeContext::ShapeOf(const Value& value) const {
-  static const Shape kNone;
-  if (!value.exists()) return kNone;
-  return value.is_constant() ? value.constant().shape()
-                             : state_.builder.shape(value.id());
-}
-
-Value NodeContext::Fail(absl::Status status) {
-  if (status_.ok()) status_ = std::move(status);
-  return Value();
-}
-
-ValueId NodeContext::InGraph(const Value& value) {
-  if (!value.exists()) return GraphBuilder::kNoValue;
-  const auto id = ToGraph(value, state_);
-  if (id.ok()) return *id;
-  Fail(id.status());
-  return GraphBuilder::kNoValue;
-}
-
-Value NodeContext::Elementwise(ScalarOp op, absl::Span<const Value> operands) {
-  std::vector<Tensor> constants;
-  for (const Value& operand : operands) {
-    if (!operand.exists()) return Value();
-    if (operand.is_constant()) constants.push_back(operand.constant());
-  }
-  if (constants.size() == operands.size()) {
-    auto result = HostElementwise(op, constants, state_.constant_bytes_left);
-    return result.ok() ? Value(*std::move(result)) : Fail(result.status());
-  }
-  ValueId ids[3];
-  for (size_t i = 0; i < operands.size(); ++i) {
-    ids[i] = InGraph(operands[i]);
-    if (ids[i] == GraphBuilder::kNoValue) return Value();
-  }
-  switch (operands.size()) {
-    case 1:
-      return builder().Unary(op, ids[0]);
-    case 2:
-      return builder().Binary(op, ids[0], ids[1]);
-    default:
-      return builder().Select(ids[0], ids[1], ids[2]);
-  }
-}
-
-Value NodeContext::Unary(ScalarOp op, const Value& x) {
-  return Elementwise(op, {x});
-}
-
-Value NodeContext::Binary(ScalarOp op, const Value& a, const Value& b) {
-  return Elementwise(op, {a, b});
-}
-
-Value NodeContext::Select(const Value& condition, const Value& a,
-                          const Value& b) {
-  return Elementwise(ScalarOp::kSelect, {condition, a, b});
-}
-
-Value NodeContext::Reshape(const Value& x, const Shape& shape) {
-  if (!x.exists()) return Value();
-  if (ShapeOf(x).num_elements() != shape.num_elements()) {
-    return Fail(absl::InvalidArgumentError(absl::StrCat(
-        "cannot reshape ", ShapeOf(x).ToString(), " to ", shape.ToString())));
-  }
-  if (x.is_constant()) return x.constant().Reshaped(shape);
-  return ShapeOf(x) == shape ? x : Value(builder().Reshape(x.id(), shape));
-}
-
-Value NodeContext::Reshape(const Value& x, absl::Span<const int64_t> dims) {
-  auto shape = Shape::Create(dims);
-  return shape.ok() ? Reshape(x, *shape) : Fail(shape.status());
 }
 
 absl::StatusOr<int> NormalizedAxis(int64_t axis, int rank) {

@@ -11,6 +11,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "core/base/status_macros.h"
+#include "core/onnx/lowering.h"
 #include "core/onnx/model_reader.h"
 #include "core/onnx/node_context.h"
 
@@ -19,50 +20,32 @@ namespace internal {
 namespace {
 
 ImportState NewState(const ParsedModel& model, int64_t rows) {
+  auto call = std::make_shared<Call>();
+  call->opset = model.metadata.opset;
+  Scope scope{std::move(call), {}};
+  for (const auto& [name, tensor] : model.constants) {
+    scope.values.emplace(name, tensor);
+  }
   ImportState state{model.limits,
-                    model.metadata.opset,
+                    model.parts,
                     model.external_folder,
                     rows,
                     model.constant_bytes_left,
+                    model.limits.max_unrolled_nodes,
                     {},
                     {},
                     {}};
-  for (const auto& [name, tensor] : model.constants) {
-    state.values.emplace(name, tensor);
-  }
+  state.scopes.push_back(std::move(scope));
   return state;
 }
 
-absl::Status CheckSizes(const ImportState& state, int first) {
-  const Graph& graph = state.builder.graph();
-  for (ValueId id = first; id < graph.size(); ++id) {
-    if (graph.shape(id).num_elements() > state.limits.max_elements) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a value of shape ", graph.shape(id).ToString(),
-          " is above the limit of ", state.limits.max_elements, " elements"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Lowers one node and gives its first output.
-absl::StatusOr<Value> LowerNode(const PlannedNode& node, ImportState& state) {
-  const int first = state.builder.graph().size();
-  NodeContext context(*node.proto, state);
-  auto result = node.lower(context);
-  absl::Status status = context.Finish(result.status());
-  if (status.ok()) status = CheckSizes(state, first);
-  if (status.ok()) return result;
-  return absl::Status(
-      status.code(),
-      absl::StrCat(NodePrefix(*node.proto, state.opset), status.message()));
-}
-
-bool AllInputsConstant(const onnx::NodeProto& node, const ParsedModel& model) {
-  return std::all_of(node.input().begin(), node.input().end(),
-                     [&](const std::string& name) {
-                       return name.empty() || model.constants.contains(name);
-                     });
+bool AllInputsConstant(const PlannedNode& node, const ParsedModel& model) {
+  const auto is_constant = [&](absl::string_view name) {
+    return name.empty() || model.constants.contains(name);
+  };
+  const auto& inputs = node.proto->input();
+  return std::all_of(inputs.begin(), inputs.end(), is_constant) &&
+         std::all_of(node.captures.begin(), node.captures.end(), is_constant);
 }
 
 // Drops constants that no remaining node and no output reads.
@@ -70,6 +53,7 @@ void DropUnusedConstants(ParsedModel& model) {
   absl::flat_hash_set<absl::string_view> used;
   for (const PlannedNode& node : model.nodes) {
     used.insert(node.proto->input().begin(), node.proto->input().end());
+    used.insert(node.captures.begin(), node.captures.end());
   }
   for (const auto& output : model.outputs) used.insert(output.name);
   absl::erase_if(model.constants, [&](const auto& entry) {
@@ -77,22 +61,49 @@ void DropUnusedConstants(ParsedModel& model) {
   });
 }
 
+// Computes the Constant nodes of subgraphs and functions.
+absl::Status FoldInnerConstants(
+    const std::vector<const onnx::NodeProto*>& nodes, ImportState& state,
+    ModelParts& parts) {
+  for (const onnx::NodeProto* node : nodes) {
+    BASIN_ASSIGN_OR_RETURN(const LowerFunction lower,
+                           FindOperator(node->op_type(), state.opset()));
+    BASIN_RETURN_IF_ERROR(LowerNode(*node, lower, state));
+    auto& values = state.scopes.back().values;
+    parts.constants.emplace(node, values[node->output(0)].constant());
+    values.erase(node->output(0));
+  }
+  return absl::OkStatus();
+}
+
 // Computes what depends on constants only, once for all imports.
 absl::Status FoldConstants(ParsedModel& model) {
+  ImportState inner = NewState(model, /*rows=*/0);
+  inner.scopes.back().values.clear();
+  BASIN_RETURN_IF_ERROR(
+      FoldInnerConstants(model.inner_constants, inner, model.parts));
+  model.constant_bytes_left = inner.constant_bytes_left;
   ImportState state = NewState(model, /*rows=*/0);
   std::vector<PlannedNode> remaining;
   for (const PlannedNode& node : model.nodes) {
-    if (!AllInputsConstant(*node.proto, model)) {
+    if (!AllInputsConstant(node, model)) {
       remaining.push_back(node);
       continue;
     }
-    BASIN_ASSIGN_OR_RETURN(const Value value, LowerNode(node, state));
-    const std::string& name = node.proto->output(0);
-    if (value.is_constant()) {
-      model.constants.emplace(name, value.constant());
-      state.values[name] = value;
-    } else {
+    BASIN_RETURN_IF_ERROR(LowerNode(*node.proto, node.lower, state));
+    const auto is_known = [&](const std::string& name) {
+      const Value* value = state.Find(name);
+      return value == nullptr || !value->exists() || value->is_constant();
+    };
+    const auto& names = node.proto->output();
+    if (!std::all_of(names.begin(), names.end(), is_known)) {
       remaining.push_back(node);
+      continue;
+    }
+    for (const std::string& name : names) {
+      const Value* value = state.Find(name);
+      if (value == nullptr || !value->exists()) continue;
+      model.constants.emplace(name, value->constant());
     }
   }
   model.nodes = std::move(remaining);
@@ -113,7 +124,10 @@ absl::Status AddInputs(const ParsedModel& model, ImportState& state) {
     std::vector<int64_t> dims = input.dims;
     if (!dims.empty() && dims[0] == -1) dims[0] = rows;
     BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(dims));
-    state.values[input.name] = state.builder.Input(input.name, shape);
+    const bool is_float = input.dtype == DType::kFloat32;
+    state.scopes.back().values[input.name] =
+        Value(state.builder.Input(input.name, shape),
+              is_float ? DType::kFloat32 : DType::kInt64);
   }
   BASIN_RETURN_IF_ERROR(state.builder.status());
   return CheckSizes(state, 0);
@@ -124,7 +138,7 @@ absl::StatusOr<OnnxGraph> BuildGraph(const ParsedModel& model,
   OnnxGraph result;
   std::vector<ValueId> outputs;
   for (const OnnxModel::ValueInfo& output : model.outputs) {
-    const auto id = ToGraph(state.values[output.name], state);
+    const auto id = ToGraph(state.scopes.back().values[output.name], state);
     if (!id.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "output ", Quoted(output.name), ": ", id.status().message()));
@@ -148,9 +162,7 @@ absl::StatusOr<OnnxGraph> ImportModel(const ParsedModel& model, int64_t rows) {
   ImportState state = NewState(model, rows);
   BASIN_RETURN_IF_ERROR(AddInputs(model, state));
   for (const PlannedNode& node : model.nodes) {
-    BASIN_ASSIGN_OR_RETURN(Value value, LowerNode(node, state));
-    const std::string& name = node.proto->output(0);
-    if (!name.empty()) state.values[name] = std::move(value);
+    BASIN_RETURN_IF_ERROR(LowerNode(*node.proto, node.lower, state));
   }
   return BuildGraph(model, state);
 }

@@ -6,10 +6,12 @@
 // read or is not supported is refused with the node, the operator, the opset
 // and what would be accepted.
 //
-// Accepted: opsets 11 to 20 of the default domain, without subgraphs, model
+// Accepted: opsets 7 to 23 of the default domain, without subgraphs, model
 // functions, sparse or quantised tensors, and with the operators that
 // SupportedOperators() names. Everything is computed in float32: weights and
-// inputs of float16, bfloat16 and float64 become float32.
+// inputs of float16, bfloat16 and float64 become float32. So do integers and
+// bools that depend on the inputs; they are exact up to 2^24, and divide and
+// cast as integers do. Integers that depend on constants only are 64 bits.
 
 #include <cstdint>
 #include <map>
@@ -35,11 +37,20 @@ struct OnnxLimits {
   // Memory for the parsed file before weights are converted; a hostile file
   // can need a hundred times its own size.
   int64_t max_parsed_bytes = int64_t{1} << 32;
-  // Nodes of the file.
+  // Nodes of the file, those of subgraphs and functions among them.
   int64_t max_nodes = 100'000;
+  // Nodes that one import lowers inside of loops, branches and functions, and
+  // those that it makes of the steps of recurrent layers: what unrolls to more
+  // is refused.
+  int64_t max_unrolled_nodes = 100'000;
+  // How deep subgraphs and calls of functions may be nested.
+  int64_t max_depth = 64;
   // Elements of one tensor that the graph computes, for the imported row
   // count.
   int64_t max_elements = int64_t{1} << 30;
+  // Elements of one constant that is larger than what it is made from: of
+  // Range, Expand, OneHot, ConstantOfShape, an outer product.
+  int64_t max_generated_elements = int64_t{1} << 26;
   // Memory for all constants together: weights, external data, and what is
   // computed from them at import.
   int64_t max_constant_bytes = int64_t{1} << 33;
@@ -69,6 +80,8 @@ class OnnxModel {
  public:
   struct ValueInfo {
     std::string name;
+    // As declared: kInt32, kUint8, kBool, kInt64 for the other integer types,
+    // kFloat32 for all floating-point types. In the graph all are float32.
     DType dtype = DType::kFloat32;
     std::vector<int64_t> dims;  // -1: the row count, or not stated
   };

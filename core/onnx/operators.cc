@@ -17,9 +17,13 @@ namespace {
 std::vector<Operator> AllOperators() {
   std::vector<Operator> all;
   for (const auto& theme :
-       {ElementwiseOperators(), ConstantOperators(), ShapeOperators(),
-        IndexOperators(), LinearOperators(), WindowOperators(),
-        NormalizationOperators(), ReduceOperators()}) {
+       {ElementwiseOperators(),   ActivationOperators(),  LogicOperators(),
+        ConstantOperators(),      GenerateOperators(),    GatherOperators(),
+        ScatterOperators(),       PadOperators(),         ResizeOperators(),
+        EinsumOperators(),        ShapeOperators(),       IndexOperators(),
+        LinearOperators(),        ConvolutionOperators(), PoolOperators(),
+        NormalizationOperators(), ReduceOperators(),      ControlOperators(),
+        RecurrentOperators(),     AttentionOperators()}) {
     all.insert(all.end(), theme.begin(), theme.end());
   }
   return all;

@@ -27,13 +27,25 @@ struct Operator {
 };
 
 absl::Span<const Operator> ElementwiseOperators();
+absl::Span<const Operator> ActivationOperators();
+absl::Span<const Operator> LogicOperators();
 absl::Span<const Operator> ConstantOperators();
+absl::Span<const Operator> GenerateOperators();
 absl::Span<const Operator> ShapeOperators();
 absl::Span<const Operator> IndexOperators();
+absl::Span<const Operator> GatherOperators();
+absl::Span<const Operator> ScatterOperators();
+absl::Span<const Operator> PadOperators();
+absl::Span<const Operator> ResizeOperators();
+absl::Span<const Operator> EinsumOperators();
 absl::Span<const Operator> LinearOperators();
-absl::Span<const Operator> WindowOperators();
+absl::Span<const Operator> ConvolutionOperators();
+absl::Span<const Operator> PoolOperators();
 absl::Span<const Operator> NormalizationOperators();
 absl::Span<const Operator> ReduceOperators();
+absl::Span<const Operator> ControlOperators();
+absl::Span<const Operator> RecurrentOperators();
+absl::Span<const Operator> AttentionOperators();
 
 // Unimplemented if there is none; the message says what is supported.
 absl::StatusOr<LowerFunction> FindOperator(absl::string_view name,

@@ -51,17 +51,7 @@ absl::StatusOr<Value> LowerConstantOfShape(NodeContext& n) {
         absl::StrCat("attribute 'value' has shape ", fill.shape().ToString(),
                      ", expected one element"));
   }
-  BASIN_RETURN_IF_ERROR(TakeFromBudget(fill.dtype(), shape.num_elements(),
-                                       n.constant_bytes_left()));
-  Tensor result(fill.dtype(), shape);
-  if (fill.dtype() == DType::kFloat32) {
-    for (float& v : result.mutable_data<float>()) v = fill.data<float>()[0];
-  } else {
-    for (auto& v : result.mutable_data<int64_t>()) {
-      v = fill.data<int64_t>()[0];
-    }
-  }
-  return Value(std::move(result));
+  return n.BroadcastTo(n.Reshape(fill, Shape()), shape);
 }
 
 absl::StatusOr<Value> LowerShape(NodeContext& n) {
@@ -78,18 +68,10 @@ absl::StatusOr<Value> LowerShape(NodeContext& n) {
                                            static_cast<size_t>(end - start)));
 }
 
-// Clears or keeps each integer as BOOL does.
-Value Truth(NodeContext& n, const Tensor& x) {
-  auto result =
-      TakeFromBudget(DType::kInt64, x.num_elements(), n.constant_bytes_left());
-  if (!result.ok()) return n.Fail(result);
-  Tensor truth(DType::kInt64, x.shape());
-  absl::Span<int64_t> out = truth.mutable_data<int64_t>();
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = x.dtype() == DType::kFloat32 ? x.data<float>()[i] != 0
-                                          : x.data<int64_t>()[i] != 0;
-  }
-  return truth;
+// 1 where x is not 0, as BOOL.
+Value Truth(NodeContext& n, const Value& x) {
+  const Value is_zero = n.Binary(ScalarOp::kEqual, x, n.NumberLike(x, 0));
+  return n.Binary(ScalarOp::kEqual, is_zero, n.NumberLike(is_zero, 0));
 }
 
 absl::StatusOr<Value> LowerCast(NodeContext& n) {
@@ -101,17 +83,21 @@ absl::StatusOr<Value> LowerCast(NodeContext& n) {
   }
   BASIN_ASSIGN_OR_RETURN(const DType dtype,
                          ImportedDType(static_cast<int32_t>(to)));
-  if (x.is_constant() && to == onnx::TensorProto::BOOL) {
-    return Truth(n, x.constant());
+  return to == onnx::TensorProto::BOOL ? Truth(n, x) : n.Cast(x, dtype);
+}
+
+// To the type of the second input, which must be floating-point: what is
+// integer here may have been BOOL, to which casts are not as to integers.
+absl::StatusOr<Value> LowerCastLike(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(2, 2));
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  BASIN_ASSIGN_OR_RETURN(const Value target, n.Input(1));
+  n.Ignore("saturate");
+  if (target.is_integer()) {
+    return absl::UnimplementedError(
+        "casts to the type of an integer or bool; Cast is supported");
   }
-  if (x.is_constant()) {
-    return HostCast(x.constant(), dtype, n.constant_bytes_left());
-  }
-  if (dtype == DType::kFloat32) return x;
-  return absl::UnimplementedError(
-      absl::StrCat("cast of a value that depends on the model's inputs to ",
-                   OnnxTypeName(static_cast<int32_t>(to)),
-                   "; the graph computes in float32"));
+  return n.Cast(x, target.dtype());
 }
 
 absl::StatusOr<Value> LowerIdentity(NodeContext& n) {
@@ -136,10 +122,11 @@ absl::StatusOr<Value> LowerDropout(NodeContext& n) {
 }
 
 constexpr Operator kOperators[] = {
-    {"Cast", 9, LowerCast},
-    {"Constant", 11, LowerConstant},
+    {"Cast", 6, LowerCast},
+    {"CastLike", 15, LowerCastLike},
+    {"Constant", 1, LowerConstant},
     {"ConstantOfShape", 9, LowerConstantOfShape},
-    {"Dropout", 10, LowerDropout},
+    {"Dropout", 7, LowerDropout},
     {"Identity", 1, LowerIdentity},
     {"Shape", 1, LowerShape},
 };

@@ -1,45 +1,22 @@
-// Operators that join values or pick elements.
+// Operators that join and cut values.
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/strings/str_join.h>
 
 #include "core/base/status_macros.h"
-#include "core/onnx/host_tensor.h"
 #include "core/onnx/operators.h"
-#include "core/onnx/tensor_reader.h"
 
 namespace basin::internal {
 namespace {
 
-// The shape of all inputs joined along `axis`.
-absl::StatusOr<Shape> JoinedShape(absl::Span<const Tensor> xs, int axis) {
-  Shape::Dims joined = xs[0].shape().dims();
-  joined[axis] = 0;
-  for (const Tensor& x : xs) {
-    Shape::Dims dims = x.shape().dims();
-    const bool same_rank = dims.size() == joined.size();
-    const int64_t length = same_rank ? dims[axis] : 0;
-    if (same_rank) dims[axis] = joined[axis];
-    if (dims != joined || x.dtype() != xs[0].dtype()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "inputs differ in type or beyond axis ", axis, ": ",
-          std::string(Name(xs[0].dtype())), xs[0].shape().ToString(), " and ",
-          std::string(Name(x.dtype())), x.shape().ToString()));
-    }
-    joined[axis] += length;
-  }
-  return Shape::Create(joined);
-}
-
 absl::StatusOr<Value> LowerConcat(NodeContext& n) {
   std::vector<Value> values;
-  std::vector<Tensor> constants;
   for (int i = 0; i < n.num_inputs(); ++i) {
     BASIN_ASSIGN_OR_RETURN(values.emplace_back(), n.Input(i));
-    if (values[i].is_constant()) constants.push_back(values[i].constant());
   }
   if (values.empty() || !n.HasAttribute("axis")) {
     return absl::InvalidArgumentError("needs an input and the attribute axis");
@@ -47,130 +24,164 @@ absl::StatusOr<Value> LowerConcat(NodeContext& n) {
   BASIN_ASSIGN_OR_RETURN(
       const int axis,
       NormalizedAxis(n.Int("axis", 0), n.ShapeOf(values[0]).rank()));
-  if (constants.size() == values.size()) {
-    BASIN_ASSIGN_OR_RETURN(const Shape shape, JoinedShape(constants, axis));
-    return HostConcat(constants, axis, shape, n.constant_bytes_left());
-  }
-  std::vector<ValueId> ids;
-  for (const Value& value : values) ids.push_back(n.InGraph(value));
-  return Value(n.builder().Concat(ids, axis));
+  return n.Concat(values, axis);
 }
 
-// Slice's bounds of one axis, brought into [0, size].
-absl::Status SliceAxis(int64_t start, int64_t end, int64_t step, int64_t size,
-                       int axis, SliceAttrs& attributes) {
-  if (step < 1) {
-    return absl::UnimplementedError(absl::StrCat("step ", step, " of axis ",
-                                                 axis,
-                                                 "; steps from 1 on are "
-                                                 "supported"));
-  }
-  const auto clamped = [size](int64_t at) {
-    return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size);
+// One axis of a slice. Python's rules: a place is clamped to the axis, and the
+// start of a negative step to its last element.
+absl::StatusOr<Value> SliceAlong(NodeContext& n, const Value& x, int axis,
+                                 int64_t start, int64_t end, int64_t step) {
+  const int64_t size = n.ShapeOf(x).dim(axis);
+  const int64_t lowest = step > 0 ? 0 : -1;
+  const int64_t highest = step > 0 ? size : size - 1;
+  const auto clamped = [&](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + size : at, lowest, highest);
   };
-  attributes.starts[axis] = clamped(start);
-  attributes.limits[axis] = std::max(clamped(end), attributes.starts[axis]);
-  attributes.strides[axis] = step;
-  return absl::OkStatus();
+  if (step == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("step 0 of axis ", axis, ", expected another number"));
+  }
+  if (step > 0) {
+    const Shape::Dims& dims = n.ShapeOf(x).dims();
+    SliceAttrs attributes{IntList(dims.size(), 0),
+                          IntList(dims.begin(), dims.end()),
+                          IntList(dims.size(), 1)};
+    attributes.starts[axis] = clamped(start);
+    attributes.limits[axis] = std::max(clamped(end), attributes.starts[axis]);
+    attributes.strides[axis] = step;
+    return n.Slice(x, attributes);
+  }
+  BASIN_RETURN_IF_ERROR(n.CheckGenerated(size));  // of a list of places
+  std::vector<int64_t> indices;
+  const int64_t last = clamped(end);
+  for (int64_t i = clamped(start); i > last;) {
+    indices.push_back(i);
+    if (step <= last - i) break;  // also where i + step would overflow
+    i += step;
+  }
+  if (indices.empty()) return n.SliceAxis(x, axis, 0, 0);
+  return n.Pick(x, indices, axis);
 }
 
-absl::StatusOr<SliceAttrs> ReadSlice(NodeContext& n, const Shape& shape) {
-  BASIN_ASSIGN_OR_RETURN(const IntList starts, n.IntsInput(1));
-  BASIN_ASSIGN_OR_RETURN(const IntList ends, n.IntsInput(2));
+struct SliceBounds {
+  IntList starts;
+  IntList ends;
   IntList axes;
-  for (size_t i = 0; i < starts.size(); ++i) {
-    axes.push_back(static_cast<int64_t>(i));
+  IntList steps;
+};
+
+// From all axes, in order, by 1.
+void SetDefaults(SliceBounds& bounds) {
+  for (size_t i = 0; i < bounds.starts.size(); ++i) {
+    bounds.axes.push_back(static_cast<int64_t>(i));
+    bounds.steps.push_back(1);
   }
-  if (n.HasInput(3)) {
-    BASIN_ASSIGN_OR_RETURN(axes, n.IntsInput(3));
-  }
-  IntList steps(starts.size(), 1);
-  if (n.HasInput(4)) {
-    BASIN_ASSIGN_OR_RETURN(steps, n.IntsInput(4));
-  }
-  if (ends.size() != starts.size() || axes.size() != starts.size() ||
-      steps.size() != starts.size()) {
+}
+
+absl::StatusOr<Value> Sliced(NodeContext& n, const SliceBounds& bounds) {
+  BASIN_ASSIGN_OR_RETURN(Value x, n.Input(0));
+  const size_t count = bounds.starts.size();
+  if (bounds.ends.size() != count || bounds.axes.size() != count ||
+      bounds.steps.size() != count) {
     return absl::InvalidArgumentError(
         "starts, ends, axes and steps differ in length");
   }
-  BASIN_RETURN_IF_ERROR(NormalizedAxes(axes, shape.rank()).status());
-  SliceAttrs attributes{IntList(shape.rank(), 0),
-                        IntList(shape.dims().begin(), shape.dims().end()),
-                        IntList(shape.rank(), 1)};
-  for (size_t i = 0; i < starts.size(); ++i) {
+  const int rank = n.ShapeOf(x).rank();
+  BASIN_RETURN_IF_ERROR(NormalizedAxes(bounds.axes, rank).status());
+  for (size_t i = 0; i < count; ++i) {
     BASIN_ASSIGN_OR_RETURN(const int axis,
-                           NormalizedAxis(axes[i], shape.rank()));
-    BASIN_RETURN_IF_ERROR(SliceAxis(starts[i], ends[i], steps[i],
-                                    shape.dim(axis), axis, attributes));
+                           NormalizedAxis(bounds.axes[i], rank));
+    BASIN_ASSIGN_OR_RETURN(x, SliceAlong(n, x, axis, bounds.starts[i],
+                                         bounds.ends[i], bounds.steps[i]));
+    if (!x.exists()) break;
   }
-  return attributes;
+  return x;
+}
+
+// Before opset 10 the bounds are attributes.
+absl::StatusOr<Value> LowerSliceByAttribute(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
+  SliceBounds bounds;
+  if (auto starts = n.Ints("starts")) bounds.starts = *std::move(starts);
+  if (auto ends = n.Ints("ends")) bounds.ends = *std::move(ends);
+  SetDefaults(bounds);
+  if (auto axes = n.Ints("axes")) bounds.axes = *std::move(axes);
+  return Sliced(n, bounds);
 }
 
 absl::StatusOr<Value> LowerSlice(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(3, 5));
-  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
-  BASIN_ASSIGN_OR_RETURN(SliceAttrs attributes, ReadSlice(n, n.ShapeOf(x)));
-  if (x.is_constant()) {
-    return HostSlice(x.constant(), attributes, n.constant_bytes_left());
+  SliceBounds bounds;
+  BASIN_ASSIGN_OR_RETURN(bounds.starts, n.IntsInput(1));
+  BASIN_ASSIGN_OR_RETURN(bounds.ends, n.IntsInput(2));
+  SetDefaults(bounds);
+  if (n.HasInput(3)) {
+    BASIN_ASSIGN_OR_RETURN(bounds.axes, n.IntsInput(3));
   }
-  return Value(n.builder().Slice(x.id(), std::move(attributes)));
+  if (n.HasInput(4)) {
+    BASIN_ASSIGN_OR_RETURN(bounds.steps, n.IntsInput(4));
+  }
+  return Sliced(n, bounds);
 }
 
-// Along `axis`; the result keeps that axis, of size indices.size().
-absl::StatusOr<Value> GatherAlong(NodeContext& n, const Value& x, int axis,
-                                  absl::Span<const int64_t> indices) {
-  if (x.is_constant()) {
-    return HostGather(x.constant(), indices, axis, n.constant_bytes_left());
+// As equal as can be, the last the smallest.
+absl::StatusOr<IntList> EqualParts(NodeContext& n, int64_t size) {
+  const int64_t count = n.Int("num_outputs", n.num_outputs());
+  if (count < 1 || count > n.num_outputs()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(count, " parts for ", n.num_outputs(), " outputs"));
   }
-  const Shape& shape = n.ShapeOf(x);
-  if (indices.size() == 1) {  // its gradient is cheaper than a scatter
-    SliceAttrs one{IntList(shape.rank(), 0),
-                   IntList(shape.dims().begin(), shape.dims().end()),
-                   IntList(shape.rank(), 1)};
-    one.starts[axis] = indices[0];
-    one.limits[axis] = indices[0] + 1;
-    return Value(n.builder().Slice(x.id(), std::move(one)));
+  const int64_t part = size / count + (size % count != 0 ? 1 : 0);
+  if (n.opset() < 18 && part * count != size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an axis of ", size, " elements does not split into ",
+                     count, " equal parts"));
   }
-  BASIN_ASSIGN_OR_RETURN(const Shape list,
-                         Shape::Create({static_cast<int64_t>(indices.size())}));
-  const ValueId ids = n.builder().Constant(Tensor::Of<int64_t>(list, indices));
-  return Value(n.builder().Gather(x.id(), ids, axis));
+  IntList parts;
+  for (int64_t i = 0, left = size; i < count; ++i) {
+    parts.push_back(std::min(part, left));
+    left -= parts.back();
+  }
+  return parts;
 }
 
-absl::StatusOr<Value> LowerGather(NodeContext& n) {
-  BASIN_RETURN_IF_ERROR(n.CheckInputs(2, 2));
+// Given, by attribute before opset 13, or equal.
+absl::StatusOr<IntList> PartSizes(NodeContext& n, int64_t size) {
+  if (n.HasInput(1)) return n.IntsInput(1);
+  if (auto given = n.Ints("split")) return *std::move(given);
+  return EqualParts(n, size);
+}
+
+absl::StatusOr<Value> LowerSplit(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, n.opset() < 13 ? 1 : 2));
   BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
-  BASIN_ASSIGN_OR_RETURN(const Tensor given, n.ConstantInput(1));
-  const Shape& shape = n.ShapeOf(x);
   BASIN_ASSIGN_OR_RETURN(const int axis,
-                         NormalizedAxis(n.Int("axis", 0), shape.rank()));
-  if (given.dtype() != DType::kInt64) {
-    return absl::InvalidArgumentError("indices must be integers");
+                         NormalizedAxis(n.Int("axis", 0), n.ShapeOf(x).rank()));
+  const int64_t size = n.ShapeOf(x).dim(axis);
+  BASIN_ASSIGN_OR_RETURN(const IntList parts, PartSizes(n, size));
+  int64_t left = size;
+  for (const int64_t part : parts) {
+    const bool fits = left >= 0 && part >= 0 && part <= left;
+    left = fits ? left - part : -1;
   }
-  BASIN_RETURN_IF_ERROR(TakeFromBudget(DType::kInt64, given.num_elements(),
-                                       n.constant_bytes_left()));
-  const int64_t size = shape.dim(axis);
-  std::vector<int64_t> indices;
-  for (const int64_t index : given.data<int64_t>()) {
-    if (index < -size || index >= size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("index ", index, " is outside of axis ", axis, " of ",
-                       shape.ToString()));
-    }
-    indices.push_back(index < 0 ? index + size : index);
+  if (left != 0 || static_cast<int>(parts.size()) != n.num_outputs()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "parts [", absl::StrJoin(parts, ", "), "] for ", n.num_outputs(),
+        " outputs do not make up an axis of ", size, " elements"));
   }
-  Shape::Dims dims(shape.dims().begin(), shape.dims().begin() + axis);
-  dims.insert(dims.end(), given.shape().dims().begin(),
-              given.shape().dims().end());
-  dims.insert(dims.end(), shape.dims().begin() + axis + 1, shape.dims().end());
-  BASIN_ASSIGN_OR_RETURN(const Value picked, GatherAlong(n, x, axis, indices));
-  return n.Reshape(picked, dims);
+  int64_t start = parts[0];
+  for (int i = 1; i < n.num_outputs(); ++i) {
+    n.SetOutput(i, n.SliceAxis(x, axis, start, parts[i]));
+    start += parts[i];
+  }
+  return n.SliceAxis(x, axis, 0, parts[0]);
 }
 
 constexpr Operator kOperators[] = {
     {"Concat", 4, LowerConcat},
-    {"Gather", 11, LowerGather},
-    {"Slice", 11, LowerSlice},
+    {"Slice", 1, LowerSliceByAttribute},
+    {"Slice", 10, LowerSlice},
+    {"Split", 2, LowerSplit},
 };
 
 }  // namespace

@@ -113,6 +113,10 @@ absl::StatusOr<Value> LowerMatMul(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(2, 2));
   BASIN_ASSIGN_OR_RETURN(Value a, n.Input(0));
   BASIN_ASSIGN_OR_RETURN(Value b, n.Input(1));
+  if (a.is_integer() || b.is_integer()) {
+    return absl::InvalidArgumentError(
+        "operands are of an integer type, expected floating-point");
+  }
   const bool row = n.ShapeOf(a).rank() == 1;
   const bool column = n.ShapeOf(b).rank() == 1;
   if (row) a = n.Reshape(a, Shape({1, n.ShapeOf(a).dim(0)}));
@@ -140,8 +144,8 @@ absl::StatusOr<Value> LowerMatMul(NodeContext& n) {
 }
 
 constexpr Operator kOperators[] = {
-    {"Gemm", 11, LowerGemm},
-    {"MatMul", 9, LowerMatMul},
+    {"Gemm", 7, LowerGemm},
+    {"MatMul", 1, LowerMatMul},
 };
 
 }  // namespace

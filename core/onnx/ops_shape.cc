@@ -1,12 +1,12 @@
 // Operators that rearrange a value without picking elements.
 
 #include <algorithm>
+#include <string>
 
 #include <absl/status/status.h>
 #include <absl/strings/str_join.h>
 
 #include "core/base/status_macros.h"
-#include "core/onnx/host_tensor.h"
 #include "core/onnx/operators.h"
 
 namespace basin::internal {
@@ -87,10 +87,7 @@ absl::StatusOr<Value> LowerTranspose(NodeContext& n) {
     }
     permutation = *given;
   }
-  if (x.is_constant()) {
-    return HostTranspose(x.constant(), permutation, n.constant_bytes_left());
-  }
-  return Value(n.builder().Transpose(x.id(), permutation));
+  return n.Transpose(x, permutation);
 }
 
 // Without axes, all axes of size 1 go, but for the rows: that there happens to
@@ -140,10 +137,69 @@ absl::StatusOr<Value> LowerUnsqueeze(NodeContext& n) {
   return n.Reshape(x, dims);
 }
 
+// The size of the blocks of [N, C, H, W] images.
+absl::StatusOr<int64_t> BlockSize(NodeContext& n, const Shape& shape) {
+  const int64_t block = n.Int("blocksize", 0);
+  constexpr int64_t kMaxBlock = 1 << 12;
+  if (shape.rank() == 4 && block >= 1 && block <= kMaxBlock) return block;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "blocksize ", block, " and input of shape ", shape.ToString(),
+      ", expected 1 to ", kMaxBlock, " and four axes"));
+}
+
+// Blocks of channels become blocks of pixels. DCR: the block's axes are the
+// outer ones of the channels; CRD: the inner ones.
+absl::StatusOr<Value> LowerDepthToSpace(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  const Shape shape = n.ShapeOf(x);
+  BASIN_ASSIGN_OR_RETURN(const int64_t b, BlockSize(n, shape));
+  const std::string mode = n.String("mode", "DCR");
+  const int64_t c = shape.dim(1) / b / b;
+  if ((mode != "DCR" && mode != "CRD") || c * b * b != shape.dim(1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("mode ", Quoted(mode), ", blocksize ", b, " and input ",
+                     shape.ToString(), ", expected DCR or CRD, and channels ",
+                     "that are a multiple of the blocksize squared"));
+  }
+  const int64_t rows = shape.dim(0);
+  const int64_t h = shape.dim(2);
+  const int64_t w = shape.dim(3);
+  const Value blocks = mode == "DCR" ? n.Reshape(x, {rows, b, b, c, h, w})
+                                     : n.Reshape(x, {rows, c, b, b, h, w});
+  const IntList order =
+      mode == "DCR" ? IntList{0, 3, 4, 1, 5, 2} : IntList{0, 1, 4, 2, 5, 3};
+  return n.Reshape(n.Transpose(blocks, order), {rows, c, h * b, w * b});
+}
+
+// The inverse of DepthToSpace with mode DCR.
+absl::StatusOr<Value> LowerSpaceToDepth(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  const Shape shape = n.ShapeOf(x);
+  BASIN_ASSIGN_OR_RETURN(const int64_t b, BlockSize(n, shape));
+  if (shape.dim(2) % b != 0 || shape.dim(3) % b != 0 || b > shape.dim(2)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("blocksize ", b, " and input ", shape.ToString(),
+                     ", expected rows and columns that are multiples of it"));
+  }
+  const int64_t rows = shape.dim(0);
+  const int64_t c = shape.dim(1);
+  const int64_t h = shape.dim(2) / b;
+  const int64_t w = shape.dim(3) / b;
+  const Value blocks = n.Reshape(x, {rows, c, h, b, w, b});
+  return n.Reshape(n.Transpose(blocks, {0, 3, 5, 1, 2, 4}),
+                   {rows, c * b * b, h, w});
+}
+
 constexpr Operator kOperators[] = {
-    {"Flatten", 11, LowerFlatten},     {"Reshape", 5, LowerReshape},
-    {"Squeeze", 11, LowerSqueeze},     {"Transpose", 1, LowerTranspose},
-    {"Unsqueeze", 11, LowerUnsqueeze},
+    {"DepthToSpace", 1, LowerDepthToSpace},
+    {"Flatten", 1, LowerFlatten},
+    {"Reshape", 5, LowerReshape},
+    {"SpaceToDepth", 1, LowerSpaceToDepth},
+    {"Squeeze", 1, LowerSqueeze},
+    {"Transpose", 1, LowerTranspose},
+    {"Unsqueeze", 1, LowerUnsqueeze},
 };
 
 }  // namespace

@@ -66,6 +66,7 @@ constexpr Field kFields[] = {
     {Message::kTraining, 4, Message::kLeaf},
     {Message::kFunction, 7, Message::kNode},
     {Message::kFunction, 9, Message::kLeaf},
+    {Message::kFunction, 11, Message::kAttribute},
     {Message::kGraph, 1, Message::kNode},
     {Message::kGraph, 5, Message::kTensor},
     {Message::kGraph, 11, Message::kValueInfo},

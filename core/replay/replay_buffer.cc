@@ -13,9 +13,9 @@
 #include "core/base/mutex.h"
 #include "core/base/philox.h"
 #include "core/base/status_macros.h"
+#include "core/model/initial_states.h"
 #include "core/replay/replay_store.h"
 #include "core/replay/slot_pool.h"
-#include "core/sampler/initial_states.h"
 
 namespace basin {
 namespace {

@@ -52,9 +52,9 @@ class Mala final : public Transition {
                         .grad_energy = tile.grad_energy,
                         .noise = TileOps::Noise::kOn,
                         .to = tile.proposal});
-    BASIN_RETURN_IF_ERROR(energy.EnergyAndGradient(tile.rows, tile.proposal,
-                                                   tile.proposal_energy,
-                                                   tile.proposal_grad_energy));
+    BASIN_RETURN_IF_ERROR(energy.DecidingEnergyAndGradient(
+        tile.rows, tile.proposal, tile.proposal_energy,
+        tile.proposal_grad_energy));
     ops.SetEnergyLogRatio(tile);
     // The way back, and the way there.
     ops.AddMoveLogDensity(tile, {.from = tile.proposal,

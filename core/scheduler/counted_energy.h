@@ -13,14 +13,21 @@ class CountedEnergy final : public EnergyFunction {
  public:
   explicit CountedEnergy(EnergyFunction& energy) : energy_(energy) {}
 
-  absl::Status Energy(int rows, const float* x, float* energy) override {
+  absl::Status Energy(int rows, const float* x, double* energy) override {
     row_evaluations_ += rows;
     return energy_.Energy(rows, x, energy);
   }
-  absl::Status EnergyAndGradient(int rows, const float* x, float* energy,
+  absl::Status EnergyAndGradient(int rows, const float* x, double* energy,
                                  float* grad_energy) override {
     row_evaluations_ += rows;
     return energy_.EnergyAndGradient(rows, x, energy, grad_energy);
+  }
+
+  absl::Status DecidingEnergyAndGradient(int rows, const float* x,
+                                         double* energy,
+                                         float* grad_energy) override {
+    row_evaluations_ += rows;
+    return energy_.DecidingEnergyAndGradient(rows, x, energy, grad_energy);
   }
 
   int64_t row_evaluations() const { return row_evaluations_; }

@@ -14,14 +14,15 @@ constexpr int64_t kMaxCapacity = 1024;
 }  // namespace
 
 int64_t FrameRing::FrameBytes(const Options& options) {
-  int64_t floats_per_chain = 1;
+  int64_t floats_per_chain = 0;
   if (options.keep != SampleSpec::Keep::kEnergies) {
     floats_per_chain += options.dimension;
   }
   if (options.keep == SampleSpec::Keep::kStatesAndGradients) {
     floats_per_chain += options.dimension;
   }
-  return options.chains * floats_per_chain * int64_t{sizeof(float)} +
+  return options.chains * (floats_per_chain * int64_t{sizeof(float)} +
+                           int64_t{sizeof(double)}) +
          int64_t{sizeof(Frame)};
 }
 

@@ -49,7 +49,7 @@ class FrameRing {
   // REQUIRES: frame < open(), and the chain has not posted it.
   struct Rows {
     float* states = nullptr;         // [D]
-    float* energies = nullptr;       // [1]
+    double* energies = nullptr;      // [1]
     float* grad_energies = nullptr;  // [D]
   };
   Rows rows(int64_t frame, int64_t chain);

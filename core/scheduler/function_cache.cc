@@ -15,7 +15,7 @@ bool IsSame(const std::weak_ptr<const EnergyModel>& a,
 
 }  // namespace
 
-absl::StatusOr<EnergyFunction*> FunctionCache::Get(
+absl::StatusOr<ModelFunction*> FunctionCache::Get(
     const std::shared_ptr<const EnergyModel>& model, int tile_size) {
   for (const Bound& bound : functions_) {
     if (bound.tile_size == tile_size && IsSame(bound.model, model)) {

@@ -22,7 +22,7 @@ class FunctionCache {
   // The function of `model` for tiles of `tile_size`; valid while the caller
   // holds the model and makes no other call. ResourceExhausted if there is no
   // memory for the workspace.
-  absl::StatusOr<EnergyFunction*> Get(
+  absl::StatusOr<ModelFunction*> Get(
       const std::shared_ptr<const EnergyModel>& model, int tile_size);
 
   size_t size() const { return functions_.size(); }
@@ -31,7 +31,7 @@ class FunctionCache {
   struct Bound {
     std::weak_ptr<const EnergyModel> model;
     int tile_size = 0;
-    std::unique_ptr<EnergyFunction> function;
+    std::unique_ptr<ModelFunction> function;
   };
 
   const Backend& backend_;

@@ -47,6 +47,8 @@ struct SampleSpec {
   uint64_t seed = 0;
   // Starting states, [chains, D]. The caller has drawn or checked them.
   std::vector<float> initial;
+  // The model's context inputs, [chains, C], or [1, C] for all chains.
+  std::vector<float> context;
   enum class Keep { kEnergies, kStates, kStatesAndGradients };
   Keep keep = Keep::kStates;
   // Bytes of finished frames that may wait for the consumer before chains
@@ -60,7 +62,7 @@ struct SampleSpec {
 struct Frame {
   int64_t step = 0;                  // transitions after warm-up, 1-based
   std::vector<float> states;         // [chains, D], or empty
-  std::vector<float> energies;       // [chains]
+  std::vector<double> energies;      // [chains]
   std::vector<float> grad_energies;  // [chains, D], or empty
 };
 
@@ -110,17 +112,20 @@ class SampleJob {
 
 struct ScoreSpec {
   std::shared_ptr<const EnergyModel> model;
-  std::vector<float> inputs;  // [rows, D]
+  std::vector<float> inputs;   // [rows, D]
+  std::vector<float> context;  // as in SampleSpec, [rows, C] or [1, C]
   int64_t rows = 0;
   enum class Want { kEnergy, kEnergyAndGradient };
   Want want = Want::kEnergy;
+  bool want_class_energies = false;  // needs a model with classes
   JobOptions options;
 };
 
 struct ScoreResult {
   absl::Status status;
-  std::vector<float> energies;       // [rows]; NaN or infinite as computed
-  std::vector<float> grad_energies;  // [rows, D], or empty
+  std::vector<double> energies;       // [rows]; NaN or infinite as computed
+  std::vector<float> grad_energies;   // [rows, D], or empty
+  std::vector<float> class_energies;  // [rows, K], or empty
   absl::Duration queued;
   absl::Duration running;
 };

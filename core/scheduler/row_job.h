@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/time/time.h>
@@ -24,11 +25,14 @@ struct JobEnd {
 // run queue's mutex. Thread-safe otherwise.
 class RowJob {
  public:
-  // `steps_per_row`: transitions each row makes; 1 for scoring.
-  RowJob(JobOptions options, int64_t rows, int64_t steps_per_row)
+  // `steps_per_row`: transitions each row makes; 1 for scoring. `context`:
+  // [rows, C], or [1, C] for all rows.
+  RowJob(JobOptions options, int64_t rows, int64_t steps_per_row,
+         std::vector<float> context)
       : options_(std::move(options)),
         rows_(rows),
-        steps_per_row_(steps_per_row) {}
+        steps_per_row_(steps_per_row),
+        context_(std::move(context)) {}
   virtual ~RowJob() = default;
   RowJob(const RowJob&) = delete;
   RowJob& operator=(const RowJob&) = delete;
@@ -36,6 +40,12 @@ class RowJob {
   const JobOptions& options() const { return options_; }
   int64_t rows() const { return rows_; }
   int64_t steps_per_row() const { return steps_per_row_; }
+  // The context inputs of one row, [C].
+  const float* ContextOf(int64_t row, int64_t context_dimension) const {
+    const auto one = static_cast<size_t>(context_dimension);
+    return context_.data() +
+           (context_.size() == one ? 0 : row * context_dimension);
+  }
 
   // How many more steps a row may make now that has made `done`; 0 if it must
   // wait for the consumer. Only grows while the row waits. Takes no lock.
@@ -58,6 +68,7 @@ class RowJob {
   const JobOptions options_;
   const int64_t rows_;
   const int64_t steps_per_row_;
+  const std::vector<float> context_;
 };
 
 }  // namespace basin::internal

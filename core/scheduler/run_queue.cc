@@ -32,12 +32,23 @@ void ClearWork(Work* work) {
 
 }  // namespace
 
-absl::StatusOr<Admission> RunQueue::Reserve(const Demand& need) {
-  MutexLock lock(mu_);
+absl::StatusOr<Admission> RunQueue::ConsiderLocked(const Demand& need) const {
   if (refusing_) return absl::UnavailableError("the server is draining");
   const Demand held = {rows_held_, bytes_.load(), work_held_};
-  Admission admission = Admit(options_.limits, held, need, options_.workers);
-  if (admission.verdict != Admission::Verdict::kAdmit) return admission;
+  return Admit(options_.limits, held, need, options_.workers);
+}
+
+absl::StatusOr<Admission> RunQueue::Consider(const Demand& need) const {
+  MutexLock lock(mu_);
+  return ConsiderLocked(need);
+}
+
+absl::StatusOr<Admission> RunQueue::Reserve(const Demand& need) {
+  MutexLock lock(mu_);
+  absl::StatusOr<Admission> admission = ConsiderLocked(need);
+  if (!admission.ok() || admission->verdict != Admission::Verdict::kAdmit) {
+    return admission;
+  }
   rows_held_ += need.rows;
   work_held_ += need.work;
   bytes_ += need.bytes;

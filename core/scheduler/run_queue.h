@@ -128,6 +128,8 @@ class RunQueue {
   // Takes `need` out of the bounds of admission, or says why not. Follow it
   // up with Start(). Unavailable after Drain() or Shutdown().
   absl::StatusOr<Admission> Reserve(const Demand& need);
+  // What Reserve() would say now.
+  absl::StatusOr<Admission> Consider(const Demand& need) const;
   // Queues all rows of a job that has been reserved for.
   void Start(std::shared_ptr<RowJob> job,
              std::shared_ptr<const EnergyModel> model, const QueueKey& key,
@@ -154,6 +156,8 @@ class RunQueue {
   void Shutdown();
 
  private:
+  absl::StatusOr<Admission> ConsiderLocked(const Demand& need) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ReturnLocked(Work* work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool FillLocked(absl::Time now, Work* work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

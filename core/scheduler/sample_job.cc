@@ -43,20 +43,22 @@ double Ratio(int64_t part, int64_t whole) {
 
 int64_t SampleJobImpl::HeldBytes(const SampleSpec& spec, int64_t dimension) {
   const int64_t row_bytes = dimension * int64_t{sizeof(float)};
-  int64_t rows = spec.chains * (row_bytes + int64_t{sizeof(float)});
+  int64_t rows = spec.chains * (row_bytes + int64_t{sizeof(double)});
   if (CarriesGradient(GetTransition(spec.transition.kind))) {
     rows += spec.chains * row_bytes;
   }
   const FrameRing::Options ring = RingOptions(spec, dimension);
   return rows + FrameRing::Capacity(ring) * FrameRing::FrameBytes(ring) +
          TraceRecorder::Bytes(spec.chains, FrameCount(spec), dimension) +
+         static_cast<int64_t>(spec.context.size() * sizeof(float)) +
          int64_t{sizeof(SampleJobImpl)};
 }
 
 SampleJobImpl::SampleJobImpl(SampleSpec spec,
                              const ChainCoefficients& coefficients,
                              std::shared_ptr<RunQueue> run_queue)
-    : RowJob(spec.options, spec.chains, spec.warmup + spec.steps),
+    : RowJob(spec.options, spec.chains, spec.warmup + spec.steps,
+             std::move(spec.context)),
       spec_(std::move(spec)),
       dimension_(spec_.model->info().dimension),
       transition_(GetTransition(spec_.transition.kind)),
@@ -142,7 +144,7 @@ int64_t SampleJobImpl::FramesUpTo(int64_t done) const {
   return step / spec_.keep_every;
 }
 
-void SampleJobImpl::Keep(int64_t frame, int64_t chain, float energy,
+void SampleJobImpl::Keep(int64_t frame, int64_t chain, double energy,
                          const float* state, const float* grad_energy) {
   const FrameRing::Rows to = frames_.rows(frame, chain);
   *to.energies = energy;
@@ -153,8 +155,8 @@ void SampleJobImpl::Keep(int64_t frame, int64_t chain, float energy,
   traces_.Record(chain, frame, energy, state);
 }
 
-void SampleJobImpl::SetEnergy(int64_t chain, float energy, ChainTally* tally) {
-  float& known = energies_[chain];
+void SampleJobImpl::SetEnergy(int64_t chain, double energy, ChainTally* tally) {
+  double& known = energies_[chain];
   if (std::isfinite(known)) {
     --tally->energies;
     tally->energy_sum -= known;
@@ -238,7 +240,7 @@ double SampleJobImpl::MeanEnergy() const {
   // depend on how the workers took turns.
   double sum = 0;
   int64_t known = 0;
-  for (const float energy : energies_) {
+  for (const double energy : energies_) {
     if (!std::isfinite(energy)) continue;
     sum += energy;
     ++known;

@@ -73,10 +73,10 @@ class SampleJobImpl final : public SampleJob, public RowJob {
   // How many frames have been filled after `done` transitions.
   int64_t FramesUpTo(int64_t done) const;
   // Fills a chain's rows of a frame. `state` [D], `grad_energy` [D] or null.
-  void Keep(int64_t frame, int64_t chain, float energy, const float* state,
+  void Keep(int64_t frame, int64_t chain, double energy, const float* state,
             const float* grad_energy);
   // Sets the energy last seen of a chain; NaN for unknown.
-  void SetEnergy(int64_t chain, float energy, ChainTally* tally);
+  void SetEnergy(int64_t chain, double energy, ChainTally* tally);
   // The chain ends: its rows become NaN.
   void Invalidate(int64_t chain, ChainTally* tally);
 
@@ -101,7 +101,7 @@ class SampleJobImpl final : public SampleJob, public RowJob {
 
   // Rows of chains: see RowJob.
   std::vector<float> states_;         // [chains, D]
-  std::vector<float> energies_;       // [chains], NaN where not known
+  std::vector<double> energies_;      // [chains], NaN where not known
   std::vector<float> grad_energies_;  // [chains, D], or empty
   TraceRecorder traces_;
   FrameRing frames_;  // thread-safe

@@ -11,7 +11,7 @@ namespace basin::internal {
 absl::Status SampleQuantum::Run(EnergyFunction& energy, TileMemory& memory,
                                 Work* work,
                                 SchedulerObserver::Quantum* quantum) {
-  BASIN_RETURN_IF_ERROR(Prepare(memory, work));
+  Prepare(memory, work);
   quantum->transition = transition_->name();
   CountedEnergy counted(energy);
   Gather();
@@ -33,7 +33,7 @@ absl::Status SampleQuantum::Run(EnergyFunction& energy, TileMemory& memory,
   return absl::OkStatus();
 }
 
-absl::Status SampleQuantum::Prepare(TileMemory& memory, Work* work) {
+void SampleQuantum::Prepare(TileMemory& memory, Work* work) {
   memory_ = &memory;
   transition_ = work->key.transition;
   dimension_ = work->model->info().dimension;
@@ -44,7 +44,6 @@ absl::Status SampleQuantum::Prepare(TileMemory& memory, Work* work) {
                        segment.row, ChainTally{}});
   }
   ended_at_.assign(work->rows, kAlive);
-  return memory.Shape(work->rows, work->tile_size, dimension_);
 }
 
 void SampleQuantum::Gather() {
@@ -90,7 +89,7 @@ absl::Status SampleQuantum::FirstValues(EnergyFunction& energy) {
   if (transition_->carried() == Carried::kEnergy) {
     BASIN_RETURN_IF_ERROR(energy.Energy(tile.rows, tile.position, tile.energy));
   } else {
-    BASIN_RETURN_IF_ERROR(energy.EnergyAndGradient(
+    BASIN_RETURN_IF_ERROR(energy.DecidingEnergyAndGradient(
         tile.rows, tile.position, tile.energy, tile.grad_energy));
   }
   const auto end_new_ones = [&] {
@@ -117,7 +116,7 @@ void SampleQuantum::UploadCarried() {
     const FrameRing::Rows rows = group.job->RowsFrom(group.range.begin);
     const size_t chains = group.range.rows();
     backend.CopyToDevice(tile.energy + group.row, rows.energies,
-                         chains * sizeof(float));
+                         chains * sizeof(double));
     if (rows.grad_energies == nullptr) continue;
     backend.CopyToDevice(tile.grad_energy + group.row * dimension_,
                          rows.grad_energies,
@@ -166,7 +165,7 @@ void SampleQuantum::DownloadFlags(const uint8_t* from) {
                                 memory_->tile().rows);
 }
 
-void SampleQuantum::FindFinite(const float* x, const float* energies) {
+void SampleQuantum::FindFinite(const float* x, const double* energies) {
   memory_->backend().tile_ops().FindFinite(memory_->tile(), x, energies,
                                            memory_->finite());
   DownloadFlags(memory_->finite());
@@ -214,9 +213,9 @@ absl::Status SampleQuantum::Evaluate(EnergyFunction& energy, bool gradients,
   // Into the transition's scratch: what other chains carry stays as it is.
   if (gradients) {
     values->grad_energies = tile.proposal_grad_energy;
-    BASIN_RETURN_IF_ERROR(energy.EnergyAndGradient(tile.rows, tile.position,
-                                                   tile.proposal_energy,
-                                                   tile.proposal_grad_energy));
+    BASIN_RETURN_IF_ERROR(energy.DecidingEnergyAndGradient(
+        tile.rows, tile.position, tile.proposal_energy,
+        tile.proposal_grad_energy));
   } else {
     BASIN_RETURN_IF_ERROR(
         energy.Energy(tile.rows, tile.position, tile.proposal_energy));
@@ -236,7 +235,7 @@ void SampleQuantum::Store(Group& group, int64_t done, const Values& values) {
   const size_t chains = group.range.rows();
   const size_t state_bytes = chains * dimension_ * sizeof(float);
   backend.CopyToHost(host.energies.data() + group.row,
-                     values.energies + group.row, chains * sizeof(float));
+                     values.energies + group.row, chains * sizeof(double));
   const int64_t frame = group.job->FrameAt(done);
   if (frame >= 0) {
     backend.CopyToHost(host.states.data() + at, memory_->tile().position + at,
@@ -249,7 +248,7 @@ void SampleQuantum::Store(Group& group, int64_t done, const Values& values) {
   for (int row = group.row; row < group.last_row(); ++row) {
     if (ended_at_[row] != kAlive) continue;
     const int64_t chain = group.range.begin + (row - group.row);
-    const float energy = host.energies[row];
+    const double energy = host.energies[row];
     if (frame >= 0) {
       group.job->Keep(frame, chain, energy,
                       host.states.data() + row * dimension_,
@@ -279,10 +278,10 @@ void SampleQuantum::ScatterGroup(Group& group, Work* work) {
   if (to.grad_energies != nullptr) {
     backend.CopyToHost(to.grad_energies, tile.grad_energy + at, state_bytes);
   }
-  std::vector<float>& energies = memory_->host().energies;
+  std::vector<double>& energies = memory_->host().energies;
   if (carries_values()) {
     backend.CopyToHost(energies.data() + group.row, tile.energy + group.row,
-                       chains * sizeof(float));
+                       chains * sizeof(double));
   }
   const int64_t done = group.range.done + steps_;
   RowRange run = {group.range.entry, group.range.begin, group.range.begin,

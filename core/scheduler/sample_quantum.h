@@ -40,18 +40,18 @@ class SampleQuantum {
   };
   // Where the values of the tile's present states are, device memory.
   struct Values {
-    const float* energies = nullptr;       // [B]
+    const double* energies = nullptr;      // [B]
     const float* grad_energies = nullptr;  // [B, D] or null
   };
 
-  absl::Status Prepare(TileMemory& memory, Work* work);
+  void Prepare(TileMemory& memory, Work* work);
   void Gather();
   absl::Status FirstValues(EnergyFunction& energy);
   void UploadCarried();
   absl::Status Advance(EnergyFunction& energy, int64_t step);
   void CountProposals(Group& group, int64_t done);
   void DownloadFlags(const uint8_t* from);
-  void FindFinite(const float* x, const float* energies);
+  void FindFinite(const float* x, const double* energies);
   void EndIfNotFinite(const Group& group, int64_t done);
   absl::Status KeepStates(EnergyFunction& energy, int64_t step);
   absl::Status Evaluate(EnergyFunction& energy, bool gradients, Values* values);

@@ -98,13 +98,23 @@ class SchedulerImpl final : public Scheduler {
     return job;
   }
 
+  absl::Status CheckAdmission(const SampleSpec& spec) override {
+    BASIN_RETURN_IF_ERROR(internal::CheckSampleCounts(spec));
+    const Demand need = internal::DemandOf(spec);
+    return Decide(run_queue_->Consider(need), need);
+  }
+
   SchedulerLoad Load() const override { return run_queue_->Load(); }
 
   void Drain(absl::Duration timeout) override { run_queue_->Drain(timeout); }
 
  private:
   absl::Status Reserve(const Demand& need) {
-    const absl::StatusOr<Admission> admission = run_queue_->Reserve(need);
+    return Decide(run_queue_->Reserve(need), need);
+  }
+
+  absl::Status Decide(const absl::StatusOr<Admission>& admission,
+                      const Demand& need) {
     if (!admission.ok()) {
       observer_->OnRejected("draining");
       return admission.status();

@@ -77,6 +77,10 @@ class Scheduler {
       SampleSpec spec) = 0;
   virtual absl::StatusOr<std::shared_ptr<ScoreJob>> Submit(ScoreSpec spec) = 0;
 
+  // What Submit() would say of the bounds of admission now, before the caller
+  // has taken the trouble of drawing `spec.initial`. Reserves nothing.
+  virtual absl::Status CheckAdmission(const SampleSpec& spec) = 0;
+
   virtual SchedulerLoad Load() const = 0;
 
   // Refuses new jobs from now on and waits until the running ones have ended

@@ -14,20 +14,27 @@ bool WantsGradient(const ScoreSpec& spec) {
 
 }  // namespace
 
-int64_t ScoreJobImpl::HeldBytes(const ScoreSpec& spec, int64_t dimension) {
-  const int64_t arrays = WantsGradient(spec) ? 2 : 1;
-  return spec.rows * (arrays * dimension + 1) * int64_t{sizeof(float)} +
+int64_t ScoreJobImpl::HeldBytes(const ScoreSpec& spec) {
+  const ModelInfo& info = spec.model->info();
+  const int64_t floats = info.dimension * (WantsGradient(spec) ? 2 : 1) +
+                         (spec.want_class_energies ? info.classes : 0);
+  const int64_t row_bytes =
+      floats * int64_t{sizeof(float)} + int64_t{sizeof(double)};
+  return spec.rows * row_bytes +
+         static_cast<int64_t>(spec.context.size() * sizeof(float)) +
          int64_t{sizeof(ScoreJobImpl)};
 }
 
 ScoreJobImpl::ScoreJobImpl(ScoreSpec spec, std::shared_ptr<RunQueue> run_queue)
-    : RowJob(spec.options, spec.rows, 1),
+    : RowJob(spec.options, spec.rows, 1, spec.context),
       dimension_(spec.model->info().dimension),
-      held_bytes_(HeldBytes(spec, dimension_)),
+      classes_(spec.want_class_energies ? spec.model->info().classes : 0),
+      held_bytes_(HeldBytes(spec)),
       run_queue_(std::move(run_queue)),
       inputs_(std::move(spec.inputs)),
       energies_(spec.rows),
-      grad_energies_(WantsGradient(spec) ? inputs_.size() : 0) {}
+      grad_energies_(WantsGradient(spec) ? inputs_.size() : 0),
+      class_energies_(spec.rows * classes_) {}
 
 ScoreJobImpl::~ScoreJobImpl() { run_queue_->ReleaseBytes(held_bytes_); }
 
@@ -55,6 +62,9 @@ ScoreJobImpl::Rows ScoreJobImpl::RowsFrom(int64_t row) {
   if (!grad_energies_.empty()) {
     rows.grad_energies = grad_energies_.data() + row * dimension_;
   }
+  if (classes_ > 0) {
+    rows.class_energies = class_energies_.data() + row * classes_;
+  }
   return rows;
 }
 
@@ -66,6 +76,7 @@ void ScoreJobImpl::Finish(const JobEnd& end) {
   if (end.status.ok()) {
     result_.energies = std::move(energies_);
     result_.grad_energies = std::move(grad_energies_);
+    result_.class_energies = std::move(class_energies_);
   }
   inputs_ = {};
   done_ = true;

@@ -21,7 +21,7 @@ class RunQueue;
 class ScoreJobImpl final : public ScoreJob, public RowJob {
  public:
   // Bytes that a job holds from its creation until it is destroyed.
-  static int64_t HeldBytes(const ScoreSpec& spec, int64_t dimension);
+  static int64_t HeldBytes(const ScoreSpec& spec);
 
   // `spec` is checked. HeldBytes() are released to `run_queue` at the end.
   ScoreJobImpl(ScoreSpec spec, std::shared_ptr<RunQueue> run_queue);
@@ -39,21 +39,24 @@ class ScoreJobImpl final : public ScoreJob, public RowJob {
 
   // The rows from `row` on, for the worker that runs them; takes no lock.
   struct Rows {
-    const float* inputs = nullptr;   // [D]
-    float* energies = nullptr;       // [1]
-    float* grad_energies = nullptr;  // [D], null if not wanted
+    const float* inputs = nullptr;    // [D]
+    double* energies = nullptr;       // [1]
+    float* grad_energies = nullptr;   // [D], null if not wanted
+    float* class_energies = nullptr;  // [K], null if not wanted
   };
   Rows RowsFrom(int64_t row);
 
  private:
   const int64_t dimension_;
+  const int64_t classes_;
   const int64_t held_bytes_;
   const std::shared_ptr<RunQueue> run_queue_;
 
   // Rows: see RowJob.
-  std::vector<float> inputs_;         // [rows, D]
-  std::vector<float> energies_;       // [rows]
-  std::vector<float> grad_energies_;  // [rows, D], or empty
+  std::vector<float> inputs_;          // [rows, D]
+  std::vector<double> energies_;       // [rows]
+  std::vector<float> grad_energies_;   // [rows, D], or empty
+  std::vector<float> class_energies_;  // [rows, K], or empty
 
   mutable Mutex mu_;
   bool done_ ABSL_GUARDED_BY(mu_) = false;

@@ -1,5 +1,7 @@
 #include "core/scheduler/score_quantum.h"
 
+#include <algorithm>
+
 #include "core/base/status_macros.h"
 #include "core/scheduler/score_job.h"
 
@@ -12,11 +14,10 @@ ScoreJobImpl::Rows RowsOf(const Segment& segment) {
 
 }  // namespace
 
-absl::Status RunScoreQuantum(EnergyFunction& energy, TileMemory& memory,
+absl::Status RunScoreQuantum(ModelFunction& energy, TileMemory& memory,
                              Work* work, SchedulerObserver::Quantum* quantum) {
   const int64_t dimension = work->model->info().dimension;
   const size_t row_bytes = dimension * sizeof(float);
-  BASIN_RETURN_IF_ERROR(memory.Shape(work->rows, work->tile_size, dimension));
   const Backend& backend = memory.backend();
   const ChainTile& tile = memory.tile();
   for (const Segment& segment : work->segments) {
@@ -26,17 +27,32 @@ absl::Status RunScoreQuantum(EnergyFunction& energy, TileMemory& memory,
   }
   const bool gradient = work->key.kind == WorkKind::kEnergyAndGradient;
   if (gradient) {
-    BASIN_RETURN_IF_ERROR(energy.EnergyAndGradient(
+    BASIN_RETURN_IF_ERROR(energy.DecidingEnergyAndGradient(
         work->rows, tile.position, tile.energy, tile.grad_energy));
   } else {
     BASIN_RETURN_IF_ERROR(
         energy.Energy(work->rows, tile.position, tile.energy));
   }
+  const bool classes = std::any_of(
+      work->segments.begin(), work->segments.end(), [](const Segment& segment) {
+        return RowsOf(segment).class_energies != nullptr;
+      });
+  if (classes) {
+    BASIN_RETURN_IF_ERROR(energy.ClassEnergies(work->rows, tile.position,
+                                               memory.class_energies()));
+    quantum->row_evaluations += work->rows;
+  }
   for (const Segment& segment : work->segments) {
     const ScoreJobImpl::Rows to = RowsOf(segment);
     const int64_t rows = segment.range.rows();
     backend.CopyToHost(to.energies, tile.energy + segment.row,
-                       rows * sizeof(float));
+                       rows * sizeof(double));
+    if (to.class_energies != nullptr) {
+      const int64_t k = work->model->info().classes;
+      backend.CopyToHost(to.class_energies,
+                         memory.class_energies() + segment.row * k,
+                         rows * k * sizeof(float));
+    }
     if (!gradient) continue;
     backend.CopyToHost(to.grad_energies,
                        tile.grad_energy + segment.row * dimension,

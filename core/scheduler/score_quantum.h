@@ -11,8 +11,9 @@
 namespace basin::internal {
 
 // Evaluates the rows of `work` once and stores their results in their jobs.
-// Adds its counts to `quantum`. Runs on a worker's thread, with its memory.
-absl::Status RunScoreQuantum(EnergyFunction& energy, TileMemory& memory,
+// Adds its counts to `quantum`. Runs on a worker's thread, with its memory,
+// which has the shape and the context of `work`.
+absl::Status RunScoreQuantum(ModelFunction& energy, TileMemory& memory,
                              Work* work, SchedulerObserver::Quantum* quantum);
 
 }  // namespace basin::internal

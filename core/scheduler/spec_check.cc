@@ -1,7 +1,9 @@
 #include "core/scheduler/spec_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
@@ -61,7 +63,60 @@ absl::Status CheckValues(absl::string_view field,
   return absl::OkStatus();
 }
 
-absl::Status CheckCounts(const SampleSpec& spec) {
+// Where every whole number is a float, and none is one by rounding.
+constexpr float kMaxWhole = (1 << 24) - 1;
+
+absl::Status CheckContextValue(const ContextInput& input, float value) {
+  const bool real =
+      input.dtype == DType::kFloat32 || input.dtype == DType::kFloat64;
+  const float lower = real ? input.lower : std::max(input.lower, -kMaxWhole);
+  const float upper = real ? input.upper : std::min(input.upper, kMaxWhole);
+  if (std::isfinite(value) && (real || value == std::trunc(value)) &&
+      value >= lower && value <= upper) {
+    return absl::OkStatus();
+  }
+  const std::string field = absl::StrCat("context.", input.name);
+  if (real) {
+    return Invalid(field,
+                   absl::StrCat("finite values in [", lower, ", ", upper, "]"),
+                   value);
+  }
+  const auto whole = [](float bound) { return static_cast<int64_t>(bound); };
+  return Invalid(
+      field,
+      absl::StrCat("whole numbers in [", whole(lower), ", ", whole(upper), "]"),
+      value);
+}
+
+// [rows, C] or [1, C].
+absl::Status CheckContext(const ModelInfo& info,
+                          absl::Span<const float> context, int64_t rows) {
+  const int64_t c = info.context_dimension;
+  const auto values = static_cast<int64_t>(context.size());
+  if (values != c && !(c > 0 && values % c == 0 && values / c == rows)) {
+    return Invalid("context", absl::StrCat("[", rows, ", ", c, "] values"),
+                   values);
+  }
+  for (int64_t begin = 0; begin < values; begin += c) {
+    for (const ContextInput& input : info.context) {
+      for (int64_t i = 0; i < input.shape.num_elements(); ++i) {
+        BASIN_RETURN_IF_ERROR(
+            CheckContextValue(input, context[begin + input.offset + i]));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Duration WorkOf(const EnergyModel& model, int64_t row_steps) {
+  const absl::Duration tile = absl::Seconds(model.evaluation_seconds());
+  return tile / model.tile_sizes().back() * row_steps;
+}
+
+}  // namespace
+
+absl::Status CheckSampleCounts(const SampleSpec& spec) {
+  if (spec.model == nullptr) return Invalid("model", "a model", "none");
   if (spec.chains < 1) return Invalid("chains", "at least 1", spec.chains);
   const int64_t max_chains = spec.model->info().max_chains;
   if (max_chains > 0 && spec.chains > max_chains) {
@@ -88,17 +143,10 @@ absl::Status CheckCounts(const SampleSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::Duration WorkOf(const EnergyModel& model, int64_t row_steps) {
-  const absl::Duration tile = absl::Seconds(model.evaluation_seconds());
-  return tile / model.tile_sizes().back() * row_steps;
-}
-
-}  // namespace
-
 absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
                                               const Backend& backend) {
   BASIN_RETURN_IF_ERROR(CheckCommon(spec.model.get(), spec.options, backend));
-  BASIN_RETURN_IF_ERROR(CheckCounts(spec));
+  BASIN_RETURN_IF_ERROR(CheckSampleCounts(spec));
   // Written so that a NaN fails too.
   if (!(spec.box.lower < spec.box.upper)) {
     return Invalid("box", "lower < upper",
@@ -107,6 +155,9 @@ absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
   BASIN_RETURN_IF_ERROR(CheckSize("initial", spec.initial.size(), spec.chains,
                                   spec.model->info().dimension));
   BASIN_RETURN_IF_ERROR(CheckValues("initial", spec.initial, spec.box));
+  BASIN_RETURN_IF_ERROR(CheckFits(spec.transition.kind, spec.model->info()));
+  BASIN_RETURN_IF_ERROR(
+      CheckContext(spec.model->info(), spec.context, spec.chains));
   return GetTransition(spec.transition.kind)
       .Configure(spec.transition, spec.inverse_temperature);
 }
@@ -119,6 +170,12 @@ absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend) {
   if (spec.options.on_deadline == JobOptions::OnDeadline::kPartial) {
     return Invalid("on_deadline", "fail, for scoring", "partial");
   }
+  const ModelInfo& info = spec.model->info();
+  if (spec.want_class_energies && info.classes == 0) {
+    return Invalid("want_class_energies", "a model with classes",
+                   absl::StrCat(info.name, ", which has none"));
+  }
+  BASIN_RETURN_IF_ERROR(CheckContext(info, spec.context, spec.rows));
   return CheckValues("inputs", spec.inputs, Box{});
 }
 
@@ -129,8 +186,7 @@ Demand DemandOf(const SampleSpec& spec) {
 }
 
 Demand DemandOf(const ScoreSpec& spec) {
-  const int64_t dimension = spec.model->info().dimension;
-  return {spec.rows, ScoreJobImpl::HeldBytes(spec, dimension),
+  return {spec.rows, ScoreJobImpl::HeldBytes(spec),
           WorkOf(*spec.model, spec.rows)};
 }
 

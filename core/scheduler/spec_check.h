@@ -15,6 +15,8 @@ namespace basin::internal {
 // expected and what came. Pure; thread-safe.
 absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
                                               const Backend& backend);
+// The part of CheckSample() that DemandOf() relies on.
+absl::Status CheckSampleCounts(const SampleSpec& spec);
 absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend);
 
 // What a checked request needs: its rows, its bytes while it is held, and its

@@ -14,13 +14,19 @@ void Resize(size_t size, Vectors&... vectors) {
 
 }  // namespace
 
-absl::Status TileMemory::Shape(int rows, int capacity, int64_t dimension) {
+absl::Status TileMemory::Shape(int rows, int capacity, const ModelInfo& model) {
+  const int64_t dimension = model.dimension;
   BASIN_ASSIGN_OR_RETURN(tile_, buffer_.Shape(rows, capacity, dimension));
-  const auto flags = static_cast<size_t>(capacity);
-  if (finite_size_ < flags) {
-    BASIN_ASSIGN_OR_RETURN(finite_, backend_.Allocate(flags));
-    finite_size_ = flags;
-  }
+  const auto places = static_cast<size_t>(capacity);
+  BASIN_RETURN_IF_ERROR(backend_.Reserve(finite_, places));
+  BASIN_RETURN_IF_ERROR(backend_.Reserve(
+      context_, places * model.context_dimension * sizeof(float)));
+  BASIN_RETURN_IF_ERROR(backend_.Reserve(
+      class_energies_, places * model.classes * sizeof(float)));
+  const size_t unused = (places - rows) * model.context_dimension;
+  if (host_.zeros.size() < unused) host_.zeros.resize(unused);
+  backend_.CopyToDevice(context() + rows * model.context_dimension,
+                        host_.zeros.data(), unused * sizeof(float));
   Resize(rows * dimension, host_.states, host_.grad_energies);
   Resize(rows, host_.energies, host_.seed, host_.chain, host_.step);
   Resize(rows, host_.drift, host_.noise, host_.clip, host_.beta, host_.lower,

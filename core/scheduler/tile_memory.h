@@ -9,6 +9,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/chain_tile.h"
 #include "core/backend/chain_tile_buffer.h"
+#include "core/model/model_info.h"
 
 namespace basin::internal {
 
@@ -21,22 +22,30 @@ class TileMemory {
   explicit TileMemory(const Backend& backend)
       : backend_(backend), buffer_(backend) {}
 
-  // Shapes tile() and the host arrays for `rows` rows in a plan of `capacity`.
-  // ResourceExhausted if there is no memory.
-  absl::Status Shape(int rows, int capacity, int64_t dimension);
+  // Shapes tile(), context(), class_energies() and the host arrays for `rows`
+  // rows of `model` in a plan of `capacity`. ResourceExhausted if there is no
+  // memory.
+  absl::Status Shape(int rows, int capacity, const ModelInfo& model);
 
   const Backend& backend() const { return backend_; }
   ChainTile& tile() { return tile_; }
-  uint8_t* finite() { return reinterpret_cast<uint8_t*>(finite_.get()); }
+  // [capacity, C]; zeros in the rows beyond `rows`.
+  float* context() { return reinterpret_cast<float*>(context_.memory.get()); }
+  // [capacity, K].
+  float* class_energies() {
+    return reinterpret_cast<float*>(class_energies_.memory.get());
+  }
+  uint8_t* finite() { return reinterpret_cast<uint8_t*>(finite_.memory.get()); }
 
   // Per row of the tile.
   struct Host {
     std::vector<float> states;         // [rows, D]
-    std::vector<float> energies;       // [rows]
+    std::vector<double> energies;      // [rows]
     std::vector<float> grad_energies;  // [rows, D]
     std::vector<uint64_t> seed, chain, step;
     std::vector<float> drift, noise, clip, beta, lower, upper;
     std::vector<uint8_t> flags;
+    std::vector<float> zeros;
   };
   Host& host() { return host_; }
 
@@ -49,8 +58,9 @@ class TileMemory {
  private:
   const Backend& backend_;
   ChainTileBuffer buffer_;
-  DeviceMemory finite_;
-  size_t finite_size_ = 0;  // bytes
+  Workspace finite_;
+  Workspace context_;
+  Workspace class_energies_;
   ChainTile tile_;
   Host host_;
 };

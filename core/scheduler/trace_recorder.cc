@@ -33,11 +33,11 @@ int64_t TraceRecorder::Bytes(int64_t chains, int64_t draws, int64_t dimension) {
   return chains * draws * quantities * int64_t{sizeof(float)};
 }
 
-void TraceRecorder::Record(int64_t chain, int64_t draw, float energy,
+void TraceRecorder::Record(int64_t chain, int64_t draw, double energy,
                            const float* state) {
   if (quantities_ == 0) return;
   float* to = values_.data() + (chain * draws_ + draw) * quantities_;
-  to[0] = energy;
+  to[0] = static_cast<float>(energy);
   const int64_t coordinates = quantities_ - 1;
   for (int64_t q = 0; q < coordinates; ++q) {
     to[1 + q] = state[q * dimension_ / coordinates];

@@ -24,7 +24,7 @@ class TraceRecorder {
   static int64_t Bytes(int64_t chains, int64_t draws, int64_t dimension);
 
   // `state` [D] is the chain's state at its `draw`-th kept step.
-  void Record(int64_t chain, int64_t draw, float energy, const float* state);
+  void Record(int64_t chain, int64_t draw, double energy, const float* state);
 
   // The first `draws` draws of all chains but `excluded` (ascending). Empty
   // if there are fewer than 4, or no chain. Moves the values out: call once.

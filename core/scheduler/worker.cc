@@ -8,6 +8,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "core/base/status_macros.h"
 #include "core/scheduler/function_cache.h"
 #include "core/scheduler/sample_quantum.h"
 #include "core/scheduler/score_quantum.h"
@@ -61,13 +62,28 @@ class Worker {
 
  private:
   absl::Status Compute(Work* work, SchedulerObserver::Quantum* quantum) {
-    absl::StatusOr<EnergyFunction*> function =
-        functions_.Get(work->model, work->tile_size);
-    if (!function.ok()) return function.status();
+    const ModelInfo& info = work->model->info();
+    BASIN_ASSIGN_OR_RETURN(ModelFunction * function,
+                           functions_.Get(work->model, work->tile_size));
+    BASIN_RETURN_IF_ERROR(memory_.Shape(work->rows, work->tile_size, info));
+    UploadContext(*work, info.context_dimension);
+    function->SetContext(memory_.context());
     if (work->key.kind == WorkKind::kTransition) {
-      return sampling_.Run(**function, memory_, work, quantum);
+      return sampling_.Run(*function, memory_, work, quantum);
     }
-    return RunScoreQuantum(**function, memory_, work, quantum);
+    return RunScoreQuantum(*function, memory_, work, quantum);
+  }
+
+  void UploadContext(const Work& work, int64_t context_dimension) {
+    if (context_dimension == 0) return;
+    for (const Segment& segment : work.segments) {
+      for (int64_t i = 0; i < segment.range.rows(); ++i) {
+        memory_.backend().CopyToDevice(
+            memory_.context() + (segment.row + i) * context_dimension,
+            segment.job->ContextOf(segment.range.begin + i, context_dimension),
+            context_dimension * sizeof(float));
+      }
+    }
   }
 
   const Clock& clock_;

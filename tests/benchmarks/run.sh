@@ -34,12 +34,17 @@ while (($#)); do
 done
 
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build build --target engine_benchmark server_benchmark basin_server -- --quiet
+cmake --build build --target engine_benchmark architecture_benchmark server_benchmark \
+  basin_server -- --quiet
 
 results="$(mktemp -d)"
 trap 'rm -r "$results"' EXIT
 echo "Measuring in process ..." >&2
 build/bin/engine_benchmark >"$results/engine"
+if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
+  /usr/bin/python3 -W ignore tests/benchmarks/architectures.py export "$results/models" >/dev/null
+  build/bin/architecture_benchmark "$results/models" >"$results/architectures"
+fi
 # measure_pytorch NAME PYTHON: as it comes, and with the settings that may
 # suit it better: one thread, or threads that do not spin.
 measure_pytorch() {
@@ -48,6 +53,11 @@ measure_pytorch() {
     >"$results/$1_one_thread"
   OMP_WAIT_POLICY=passive "$2" tests/benchmarks/pytorch_mlp.py "$(nproc)" \
     >"$results/$1_passive"
+  "$2" tests/benchmarks/architectures.py time >"$results/$1_architectures"
+  OMP_NUM_THREADS=1 "$2" tests/benchmarks/architectures.py time 1 \
+    >"$results/$1_architectures_one_thread"
+  OMP_WAIT_POLICY=passive "$2" tests/benchmarks/architectures.py time "$(nproc)" \
+    >"$results/$1_architectures_passive"
 }
 if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
   echo "Measuring Debian's PyTorch ..." >&2

@@ -28,12 +28,50 @@ def pytorch_rows(folder, name, label, bar):
     yield f"{label}, its best settings", engine / max(rates), bar, "x"
 
 
+ARCHITECTURES = (
+    ("mnist_conv", "convolutional MNIST energy, 64 rows", 2),
+    ("wrn_28_2", "WRN-28-2, 16 rows", 1.3),
+    ("transformer", "transformer energy, 16 rows", 1.3))
+
+
+def architecture_rows(folder, name, label, has_bars):
+    """Energies and gradients of architectures.py against PyTorch's best settings."""
+    runs = [read(folder, f"{name}_architectures{suffix}")
+            for suffix in ("", "_one_thread", "_passive")]
+    engine = read(folder, "architectures")
+    for key, what, bound in ARCHITECTURES:
+        bar = (">=", bound) if has_bars else None
+        if not engine or not runs[0]:
+            yield f"{what}, against {label}", None, bar, "not installed"
+            continue
+        rates = [float(run[f"{key}_rows_per_second"]) for run in runs]
+        figure = float(engine[f"{key}_rows_per_second"]) / max(rates)
+        yield f"{what}, against {label}", figure, bar, "x"
+
+
+def bfloat16_rows(folder):
+    """The MLP with 64 rows and one worker; the bar is for processors with AMX."""
+    values = read(folder, "architectures")
+    if "mlp_bf16_error" not in values:
+        return
+    has_amx = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+    ratio = (float(values["mlp_bf16_rows_per_second_1_worker"])
+             / float(values["mlp_rows_per_second_1_worker"]))
+    yield ("BF16 over FLOAT32, MLP, 64 rows", ratio, (">=", 3.2) if has_amx else None, "x")
+    yield ("its largest energy error, of the energies' deviation",
+           float(values["mlp_bf16_error"]), None, "")
+
+
 def rows(folder):
     """(what, figure, bar, unit); a bar is (">=" or "<=", bound) or None."""
     engine, server = read(folder, "engine"), read(folder, "server")
     yield from pytorch_rows(folder, "debian_pytorch", "Debian's PyTorch",
                             (">=", 2.5))
     yield from pytorch_rows(folder, "current_pytorch", "another PyTorch", None)
+    yield from architecture_rows(folder, "debian_pytorch", "Debian's PyTorch", True)
+    if (folder / "current_pytorch").exists():
+        yield from architecture_rows(folder, "current_pytorch", "the other", False)
+    yield from bfloat16_rows(folder)
     for values, name, what, bar, unit in (
             (engine, "engine_over_bare_onednn",
              "engine time over the bare oneDNN products", ("<=", 1.3), "x"),

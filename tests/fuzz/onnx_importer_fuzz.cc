@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.max_file_bytes = 1 << 20;
   limits.max_parsed_bytes = 1 << 26;
   limits.max_nodes = 1000;
+  limits.max_unrolled_nodes = 1000;
   limits.max_elements = 1 << 20;
   limits.max_constant_bytes = 1 << 22;
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);

@@ -20,7 +20,7 @@ ModelInfo FuzzedModel() {
   model.state_shape = Shape({2, 3});
   model.dimension = 6;
   model.uint8_scale = 1.0 / 255;
-  model.domain = {0, 1};
+  model.domain.box = {0, 1};
   model.has_default_transition = true;
   model.default_transition.kind = TransitionKind::kMala;
   model.default_transition.step_size = 0.1;

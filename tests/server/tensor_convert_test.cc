@@ -24,7 +24,7 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
 absl::StatusOr<FloatRows> Rows(const v1::Tensor& tensor,
                                const ModelInfo& model = SmallModel()) {
-  return RowsFromProto(tensor, {"inputs", &model, 100, "max_rows"});
+  return RowsFromProto(tensor, ExpectStates("inputs", model, 100, "max_rows"));
 }
 
 v1::Tensor OneRow() {
@@ -159,7 +159,7 @@ TEST(RowsFromProto, Uint8NeedsAScale) {
   EXPECT_THAT(
       Rows(TensorOf<uint8_t>(v1::UINT8, {1, 2, 3}, {0, 1, 2, 3, 4, 5}), model),
       StatusIs(kInvalid, HasSubstr("inputs.dtype: expected FLOAT32, got UINT8, "
-                                   "for which small has no uint8_scale")));
+                                   "for which the model has no uint8_scale")));
 }
 
 TEST(CheckInside, NamesRowAndElement) {

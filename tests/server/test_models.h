@@ -21,7 +21,7 @@ inline ModelInfo SmallModel() {
   model.state_shape = Shape({2, 3});
   model.dimension = 6;
   model.uint8_scale = 0.5;
-  model.domain = {0, 1};
+  model.domain.box = {0, 1};
   model.initial = UniformLaw{0, 1};
   model.default_steps = 40;
   model.has_default_transition = true;

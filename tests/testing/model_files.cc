@@ -50,6 +50,15 @@ OnnxBuilder& OnnxBuilder::Input(const std::string& name,
   return *this;
 }
 
+OnnxBuilder& OnnxBuilder::IntInput(const std::string& name,
+                                   const std::vector<int64_t>& dims) {
+  auto* input = impl_->model.mutable_graph()->add_input();
+  Describe(input, name, dims);
+  input->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  return *this;
+}
+
 OnnxBuilder& OnnxBuilder::Floats(const std::string& name,
                                  const std::vector<int64_t>& dims,
                                  const std::vector<float>& values) {

@@ -24,6 +24,9 @@ class OnnxBuilder {
 
   // A float32 input; -1 is the row dimension, "N".
   OnnxBuilder& Input(const std::string& name, const std::vector<int64_t>& dims);
+  // As Input(), of int64.
+  OnnxBuilder& IntInput(const std::string& name,
+                        const std::vector<int64_t>& dims);
   // Initialisers.
   OnnxBuilder& Floats(const std::string& name, const std::vector<int64_t>& dims,
                       const std::vector<float>& values);

@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "core/base/check.h"
+#include "tests/testing/reference_index.h"
 #include "tests/testing/reference_scalar.h"
 
 namespace basin::testing {
@@ -148,6 +149,7 @@ class Evaluator {
       case Op::kFused:
         return Fused(node);
       case Op::kStopGradient:
+      case Op::kToFloat64:
         return in(node, 0);
       case Op::kReshape:
         return {node.shape, in(node, 0).data, {}};
@@ -165,6 +167,16 @@ class Evaluator {
         return Gather(node);
       case Op::kScatterAdd:
         return ScatterAdd(node);
+      case Op::kTake:
+      case Op::kPutAdd:
+        return {node.shape,
+                ReferenceTake(node, in(node, 0).data, in(node, 1).data,
+                              in(node, 0).shape),
+                {}};
+      case Op::kTopK:
+        return {node.shape,
+                ReferenceTopK(node, in(node, 0).data, in(node, 0).shape),
+                {}};
       case Op::kReduceSum:
       case Op::kReduceMax:
         return Reduce(node);

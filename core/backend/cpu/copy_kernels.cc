@@ -55,9 +55,10 @@ void AddLoop(BoxCopy& copy, const Loop& loop) {
   copy.loops.push_back(loop);
 }
 
-void CopyInner(const Loop& loop, const float* from, float* to) {
+template <typename T>
+void CopyInner(const Loop& loop, const T* from, T* to) {
   if (loop.from_stride == 1 && loop.to_stride == 1) {
-    std::memcpy(to, from, static_cast<size_t>(loop.count) * sizeof(float));
+    std::memcpy(to, from, static_cast<size_t>(loop.count) * sizeof(T));
   } else if (loop.to_stride == 1 && loop.from_stride == 0) {
     std::fill(to, to + loop.count, *from);
   } else {
@@ -67,7 +68,8 @@ void CopyInner(const Loop& loop, const float* from, float* to) {
   }
 }
 
-void RunCopy(const BoxCopy& copy, const float* from, float* to) {
+template <typename T>
+void RunCopy(const BoxCopy& copy, const T* from, T* to) {
   from += copy.from_offset;
   to += copy.to_offset;
   if (copy.loops.empty()) {
@@ -92,24 +94,24 @@ void RunCopy(const BoxCopy& copy, const float* from, float* to) {
   }
 }
 
+// kZeros: elements that no copy writes become 0.
+enum class Rest { kNone, kZeros };
+
+template <typename T>
 class CopyKernel : public Kernel {
  public:
-  // kZeros: elements that no copy writes become 0.
-  enum class Rest { kNone, kZeros };
-
   CopyKernel(const Graph& graph, ValueId to, std::vector<BoxCopy> copies,
              Rest rest)
       : to_(to),
-        bytes_(static_cast<size_t>(graph.shape(to).num_elements()) *
-               sizeof(float)),
+        bytes_(static_cast<size_t>(graph.shape(to).num_elements()) * sizeof(T)),
         copies_(std::move(copies)),
         rest_(rest) {}
 
   absl::Status Run(const KernelContext& context) const override {
-    float* to = context.values[to_];
+    T* to = context.As<T>(to_);
     if (rest_ == Rest::kZeros) std::memset(to, 0, bytes_);
     for (const BoxCopy& copy : copies_) {
-      RunCopy(copy, context.values[copy.from], to);
+      RunCopy<T>(copy, context.As<T>(copy.from), to);
     }
     return absl::OkStatus();
   }
@@ -212,12 +214,13 @@ std::vector<BoxCopy> CopiesOf(const KernelInput& input) {
       return {PadCopy(input)};
     case Op::kConcat:
       return ConcatCopies(input);
-    default:  // kReshape, kStopGradient
+    default:  // kReshape, kStopGradient, kToFloat64 of doubles
       return {WholeCopy(input.input(0), input.node().shape.num_elements())};
   }
 }
 
 // kGather and kScatterAdd see their input as [outer, axis, inner].
+template <typename T>
 class IndexKernel : public Kernel {
  public:
   explicit IndexKernel(const KernelInput& input)
@@ -236,8 +239,8 @@ class IndexKernel : public Kernel {
   }
 
   absl::Status Run(const KernelContext& context) const override {
-    const float* x = context.values[x_];
-    float* out = context.values[out_];
+    const T* x = context.As<T>(x_);
+    T* out = context.As<T>(out_);
     for (int64_t o = 0; o < outer_; ++o) {
       if (op_ == Op::kGather) {
         Gather(x, out);
@@ -251,19 +254,19 @@ class IndexKernel : public Kernel {
   }
 
  private:
-  void Gather(const float* x, float* out) const {
+  void Gather(const T* x, T* out) const {
     for (const int64_t index : indices_) {
       std::memcpy(out, x + index * inner_,
-                  static_cast<size_t>(inner_) * sizeof(float));
+                  static_cast<size_t>(inner_) * sizeof(T));
       out += inner_;
     }
   }
 
   // In the indices' order, so that sums have one.
-  void ScatterAdd(const float* dy, float* out) const {
-    std::fill(out, out + out_size_ * inner_, 0.0F);
+  void ScatterAdd(const T* dy, T* out) const {
+    std::fill(out, out + out_size_ * inner_, T{0});
     for (const int64_t index : indices_) {
-      float* to = out + index * inner_;
+      T* to = out + index * inner_;
       for (int64_t i = 0; i < inner_; ++i) to[i] += dy[i];
       dy += inner_;
     }
@@ -279,22 +282,55 @@ class IndexKernel : public Kernel {
   std::vector<int64_t> indices_;
 };
 
+class WidenKernel : public Kernel {
+ public:
+  explicit WidenKernel(const KernelInput& input)
+      : x_(input.input(0)),
+        out_(input.id),
+        elements_(input.node().shape.num_elements()) {}
+
+  absl::Status Run(const KernelContext& context) const override {
+    const float* x = context.values[x_];
+    std::copy_n(x, elements_, reinterpret_cast<double*>(context.values[out_]));
+    return absl::OkStatus();
+  }
+
+ private:
+  const ValueId x_;
+  const ValueId out_;
+  const int64_t elements_;
+};
+
+template <template <typename> class SomeKernel, typename... Arguments>
+std::unique_ptr<Kernel> OfElement(const KernelInput& input,
+                                  Arguments&&... arguments) {
+  if (input.precision == Precision::kFloat64) {
+    return std::make_unique<SomeKernel<double>>(
+        std::forward<Arguments>(arguments)...);
+  }
+  return std::make_unique<SomeKernel<float>>(
+      std::forward<Arguments>(arguments)...);
+}
+
 }  // namespace
 
 KernelOr CreateCopyKernel(const KernelInput& input) {
-  const auto rest = input.node().op == Op::kPad ? CopyKernel::Rest::kZeros
-                                                : CopyKernel::Rest::kNone;
-  return std::make_unique<CopyKernel>(input.graph, input.id, CopiesOf(input),
-                                      rest);
+  const Rest rest = input.node().op == Op::kPad ? Rest::kZeros : Rest::kNone;
+  return OfElement<CopyKernel>(input, input.graph, input.id, CopiesOf(input),
+                               rest);
 }
 
 KernelOr CreateIndexKernel(const KernelInput& input) {
-  return std::make_unique<IndexKernel>(input);
+  return OfElement<IndexKernel>(input, input);
+}
+
+KernelOr CreateWidenKernel(const KernelInput& input) {
+  return std::make_unique<WidenKernel>(input);
 }
 
 std::unique_ptr<Kernel> CreateZeroKernel(const KernelInput& input) {
-  return std::make_unique<CopyKernel>(
-      input.graph, input.id, std::vector<BoxCopy>(), CopyKernel::Rest::kZeros);
+  return OfElement<CopyKernel>(input, input.graph, input.id,
+                               std::vector<BoxCopy>(), Rest::kZeros);
 }
 
 }  // namespace basin

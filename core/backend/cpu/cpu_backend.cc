@@ -12,6 +12,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "core/backend/backend.h"
+#include "core/backend/cpu/channels_last.h"
 #include "core/backend/cpu/cpu_plan.h"
 #include "core/backend/cpu/tile_ops_cpu.h"
 #include "core/backend/cpu/weight_store.h"
@@ -59,13 +60,14 @@ std::string ProcessorName() {
   return std::string(absl::StripAsciiWhitespace(name));
 }
 
-// Holds oneDNN to the instruction set that our own loops use. Not above
-// AVX-512's core: its kernels' choice is then the same on all v4 machines.
+// Holds oneDNN to the instruction set that our own loops use, and to no less:
+// its products of bfloat16 need what came after AVX-512's core. Those of
+// float32 are the same on all v4 machines.
 void CapDnnlIsa() {
   // oneDNN's choice is final once it has computed anything: then it stays.
   switch (ActiveIsa()) {
     case CpuIsa::kV4:
-      dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core);
+      dnnl_set_max_cpu_isa(dnnl_cpu_isa_all);
       break;
     case CpuIsa::kV3:
       dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
@@ -76,12 +78,34 @@ void CapDnnlIsa() {
   }
 }
 
+bool DnnlHas(dnnl_cpu_isa_t isa) {
+  return (dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
+// All that results depend on: "x86-64-v4+bf16".
+std::string CappedIsa() {
+  CapDnnlIsa();
+  const std::string isa(Name(ActiveIsa()));
+  if (DnnlHas(dnnl_cpu_isa_avx512_core_amx)) return absl::StrCat(isa, "+amx");
+  if (DnnlHas(dnnl_cpu_isa_avx512_core_bf16)) return absl::StrCat(isa, "+bf16");
+  return isa;
+}
+
+// oneDNN multiplies bfloat16 with AMX, with AVX-512's instructions for it, or,
+// slower than float32, with those of any AVX-512.
+absl::Status CheckBFloat16() {
+  if (DnnlHas(dnnl_cpu_isa_avx512_core)) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(
+      "BF16 needs a processor with AVX-512; this one computes "
+      "with ",
+      std::string(Name(ActiveIsa())), " (or --max_isa says so). Use FLOAT32"));
+}
+
 class CpuBackend : public Backend {
  public:
   CpuBackend()
-      : info_{"cpu", ProcessorName(), std::string(Name(ActiveIsa()))},
+      : info_{"cpu", ProcessorName(), CappedIsa()},
         tile_ops_(CreateCpuTileOps(ActiveIsa())) {
-    CapDnnlIsa();
     engine_ = dnnl::engine(dnnl::engine::kind::cpu, 0);
   }
 
@@ -113,12 +137,22 @@ class CpuBackend : public Backend {
   }
 
   absl::StatusOr<std::unique_ptr<Plan>> Compile(
-      const Graph& graph,
-      const std::shared_ptr<WeightStore>& weights) const override {
+      const Graph& graph, const std::shared_ptr<WeightStore>& weights,
+      Precision precision) const override {
     const SingleThreaded single_threaded;
-    BASIN_ASSIGN_OR_RETURN(const Graph optimized, Optimize(graph));
-    return CpuPlan::Create(
-        optimized, std::static_pointer_cast<CpuWeightStore>(weights), engine_);
+    auto store = std::static_pointer_cast<CpuWeightStore>(weights);
+    if (precision == Precision::kFloat64) {
+      BASIN_ASSIGN_OR_RETURN(const Graph exact,
+                             Simplify(graph, Folding::kExact));
+      return CpuPlan::Create(exact, store, engine_, precision);
+    }
+    if (precision == Precision::kBFloat16) {
+      BASIN_RETURN_IF_ERROR(CheckBFloat16());
+    }
+    BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(graph));
+    BASIN_ASSIGN_OR_RETURN(const Graph images_last, ToChannelsLast(simple));
+    BASIN_ASSIGN_OR_RETURN(const Graph optimized, Optimize(images_last));
+    return CpuPlan::Create(optimized, store, engine_, precision);
   }
 
   const TileOps& tile_ops() const override { return *tile_ops_; }

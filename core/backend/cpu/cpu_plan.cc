@@ -23,8 +23,8 @@ size_t Aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-size_t BytesOf(const Node& node) {
-  return static_cast<size_t>(node.shape.num_elements()) * ByteSize(node.dtype);
+size_t ElementsOf(const Node& node) {
+  return static_cast<size_t>(node.shape.num_elements());
 }
 
 // The value whose bytes `id` has: reshapes share.
@@ -68,6 +68,14 @@ KernelOr CreateKernel(const KernelInput& input) {
     case Op::kGather:
     case Op::kScatterAdd:
       return CreateIndexKernel(input);
+    case Op::kTake:
+    case Op::kPutAdd:
+      return CreateTakeKernel(input);
+    case Op::kTopK:
+      return CreateTopKKernel(input);
+    case Op::kToFloat64:
+      return input.precision == Precision::kFloat64 ? CreateCopyKernel(input)
+                                                    : CreateWidenKernel(input);
     case Op::kMaxPool:
     case Op::kMaxPoolGrad:
     case Op::kAvgPool:
@@ -86,6 +94,38 @@ KernelOr CreateKernel(const KernelInput& input) {
   }
   return absl::UnimplementedError(
       absl::StrCat("the CPU backend cannot compute ", std::string(Name(op))));
+}
+
+constexpr ValueId kNoValue = -1;
+
+// Sums that form an energy are added up in double: for a kReduceSum whose
+// result goes to a kToFloat64 and nowhere else, but through reshapes, that
+// kToFloat64; for the kToFloat64 itself; and kNoValue for all others.
+std::vector<ValueId> WideSums(const Graph& graph, Precision precision) {
+  std::vector<ValueId> wide(static_cast<size_t>(graph.size()), kNoValue);
+  if (precision == Precision::kFloat64) return wide;
+  std::vector<int> readers(wide.size());
+  for (const ValueId id : graph.outputs()) ++readers[static_cast<size_t>(id)];
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    for (const ValueId input : graph.node(id).inputs) {
+      ++readers[static_cast<size_t>(input)];
+    }
+  }
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    if (graph.node(id).op != Op::kToFloat64) continue;
+    ValueId from = graph.node(id).inputs[0];
+    while (graph.node(from).op == Op::kReshape &&
+           readers[static_cast<size_t>(from)] == 1) {
+      from = graph.node(from).inputs[0];
+    }
+    if (graph.node(from).op == Op::kReduceSum &&
+        readers[static_cast<size_t>(from)] == 1 &&
+        graph.shape(graph.node(from).inputs[0]).num_elements() > 0) {
+      wide[static_cast<size_t>(from)] = id;
+      wide[static_cast<size_t>(id)] = id;
+    }
+  }
+  return wide;
 }
 
 bool NeedsKernel(const Node& node) {
@@ -127,10 +167,11 @@ class CpuPlan::Lease {
 
 absl::StatusOr<std::unique_ptr<Plan>> CpuPlan::Create(
     const Graph& graph, const std::shared_ptr<CpuWeightStore>& weights,
-    const dnnl::engine& engine) {
-  std::unique_ptr<CpuPlan> plan(new CpuPlan(weights));
+    const dnnl::engine& engine, Precision precision) {
+  std::unique_ptr<CpuPlan> plan(new CpuPlan(weights, precision));
   BASIN_RETURN_IF_ERROR(plan->Place(graph));
   BASIN_RETURN_IF_ERROR(plan->AddKernels(graph, engine));
+  plan->ReleasePacked(graph);
   BASIN_RETURN_IF_ERROR(plan->SumUpMemory(graph));
   { const Lease warm_up(*plan); }  // the first worker's states
   return plan;
@@ -141,40 +182,81 @@ absl::Status CpuPlan::Place(const Graph& graph) {
   if (memory.arena_size > kMaxWorkspaceBytes) {
     return absl::ResourceExhaustedError("a plan's values need over 2^46 bytes");
   }
-  arena_bytes_ = memory.arena_size;
+  // PlanMemory() counts floats.
+  const size_t scale = is_double() ? sizeof(double) / sizeof(float) : 1;
+  arena_bytes_ = memory.arena_size * scale;
   num_inputs_ = graph.inputs().size();
   num_outputs_ = graph.outputs().size();
   locations_.resize(static_cast<size_t>(graph.size()));
-  for (size_t i = 0; i < num_inputs_; ++i) {
-    locations_[static_cast<size_t>(graph.inputs()[i])] = {
-        Location::Place::kInput, i, nullptr};
-  }
   for (ValueId id = 0; id < graph.size(); ++id) {
-    Location& location = locations_[static_cast<size_t>(id)];
-    location.offset +=
-        memory.offsets[static_cast<size_t>(id)] == MemoryPlan::kNoOffset
-            ? 0
-            : memory.offsets[static_cast<size_t>(id)];
-    if (graph.node(id).op != Op::kConstant) continue;
+    const auto at = static_cast<size_t>(id);
+    if (memory.offsets[at] != MemoryPlan::kNoOffset) {
+      locations_[at].offset = memory.offsets[at] * scale;
+    }
+    const Node& node = graph.node(id);
+    if (node.op != Op::kConstant) continue;
     constants_.push_back(
         weights_->Intern(graph.attributes<ConstantAttrs>(id).value));
-    location = {Location::Place::kConstant, 0, constants_.back().bytes()};
+    const Tensor& constant = constants_.back();
+    const bool widens = is_double() && node.dtype == DType::kFloat32;
+    locations_[at] = {
+        Location::Place::kConstant, 0,
+        widens ? static_cast<const void*>(weights_->Widened(constant))
+               : constant.bytes()};
   }
+  PlaceInputs(graph);
+  PlaceOutputs(graph);
+  return absl::OkStatus();
+}
+
+CpuPlan::Location CpuPlan::NewConverted(const Node& node) {
+  const Location location = {Location::Place::kConverted, converted_bytes_,
+                             nullptr};
+  converted_bytes_ += Aligned(ElementsOf(node) * sizeof(double));
+  return location;
+}
+
+void CpuPlan::PlaceInputs(const Graph& graph) {
+  for (size_t i = 0; i < num_inputs_; ++i) {
+    const ValueId id = graph.inputs()[i];
+    Location& location = locations_[static_cast<size_t>(id)];
+    if (is_double()) {
+      location = NewConverted(graph.node(id));
+      input_copies_.push_back({id, i, ElementsOf(graph.node(id))});
+    } else {
+      location = {Location::Place::kInput, i, nullptr};
+    }
+  }
+}
+
+void CpuPlan::PlaceOutputs(const Graph& graph) {
   const std::vector<ValueId> owners = Owners(graph);
   for (size_t o = 0; o < num_outputs_; ++o) {
     const ValueId value = graph.outputs()[o];
+    const Node& node = graph.node(value);
     Location& location =
         locations_[static_cast<size_t>(owners[static_cast<size_t>(value)])];
-    if (location.place == Location::Place::kArena) {
-      location = {Location::Place::kOutput, o, nullptr};
-    } else {
-      output_copies_.push_back({value, o, BytesOf(graph.node(value))});
+    const bool in_arena = location.place == Location::Place::kArena;
+    if (in_arena) {
+      location = is_double() ? NewConverted(node)
+                             : Location{Location::Place::kOutput, o, nullptr};
+    }
+    if (!in_arena || is_double()) {
+      output_copies_.push_back({value, o, ElementsOf(node), node.dtype});
     }
   }
   for (size_t id = 0; id < owners.size(); ++id) {
     locations_[id] = locations_[static_cast<size_t>(owners[id])];
   }
-  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Kernel>> CpuPlan::NewKernel(
+    const Graph& graph, const KernelInput& input,
+    const std::vector<ValueId>& wide_sums) const {
+  const ValueId wide = wide_sums[static_cast<size_t>(input.id)];
+  if (wide == kNoValue || HasEmptyInput(input)) return CreateKernel(input);
+  if (graph.node(input.id).op == Op::kToFloat64) return nullptr;
+  return CreateDoubleSumKernel(input, wide);
 }
 
 absl::Status CpuPlan::AddKernels(const Graph& graph,
@@ -186,13 +268,40 @@ absl::Status CpuPlan::AddKernels(const Graph& graph,
       constants[static_cast<size_t>(id)] = &*next++;
     }
   }
+  const std::vector<ValueId> wide_sums = WideSums(graph, precision_);
   for (ValueId id = 0; id < graph.size(); ++id) {
     if (!NeedsKernel(graph.node(id))) continue;
-    const KernelInput input = {graph, id, *weights_, engine, constants};
-    BASIN_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, CreateKernel(input));
-    kernels_.push_back(std::move(kernel));
+    const KernelInput input = {graph,  id,        *weights_,
+                               engine, constants, precision_};
+    BASIN_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
+                           NewKernel(graph, input, wide_sums));
+    if (kernel != nullptr) kernels_.push_back(std::move(kernel));
   }
   return absl::OkStatus();
+}
+
+// Constants that are only the weights of products were packed: their elements
+// are not read again.
+void CpuPlan::ReleasePacked(const Graph& graph) {
+  std::vector<bool> read(static_cast<size_t>(graph.size()), is_double());
+  for (const ValueId id : graph.outputs()) read[static_cast<size_t>(id)] = true;
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.op == Op::kMatmul && i == 1) continue;
+      read[static_cast<size_t>(node.inputs[i])] = true;
+    }
+  }
+  auto next = constants_.begin();
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    if (graph.node(id).op != Op::kConstant) continue;
+    Tensor& constant = *next++;
+    if (read[static_cast<size_t>(id)]) {
+      weights_->KeepElements(constant);
+    } else {
+      constant = Tensor();
+    }
+  }
 }
 
 absl::Status CpuPlan::SumUpMemory(const Graph& graph) {
@@ -206,7 +315,8 @@ absl::Status CpuPlan::SumUpMemory(const Graph& graph) {
         "bytes");
   }
   arena_offset_ = Aligned(static_cast<size_t>(graph.size()) * sizeof(float*));
-  scratch_offset_ = arena_offset_ + Aligned(arena_bytes_);
+  converted_offset_ = arena_offset_ + Aligned(arena_bytes_);
+  scratch_offset_ = converted_offset_ + converted_bytes_;
   workspace_bytes_ = scratch_offset_ + Aligned(scratch);
   return absl::OkStatus();
 }
@@ -222,7 +332,7 @@ CpuPlan::States CpuPlan::NewStates() const {
 
 float** CpuPlan::Addresses(Workspace& workspace,
                            absl::Span<const float* const> inputs,
-                           absl::Span<float* const> outputs) const {
+                           absl::Span<void* const> outputs) const {
   std::byte* memory = workspace.memory.get();
   auto** addresses = reinterpret_cast<float**>(memory);
   for (size_t id = 0; id < locations_.size(); ++id) {
@@ -231,6 +341,10 @@ float** CpuPlan::Addresses(Workspace& workspace,
       case Location::Place::kArena:
         addresses[id] =
             reinterpret_cast<float*>(memory + arena_offset_ + location.offset);
+        break;
+      case Location::Place::kConverted:
+        addresses[id] = reinterpret_cast<float*>(memory + converted_offset_ +
+                                                 location.offset);
         break;
       // Kernels write only their own result, never an input or a constant.
       case Location::Place::kInput:
@@ -241,19 +355,40 @@ float** CpuPlan::Addresses(Workspace& workspace,
             static_cast<float*>(const_cast<void*>(location.constant));
         break;
       case Location::Place::kOutput:
-        addresses[id] = outputs[location.offset];
+        addresses[id] = static_cast<float*>(outputs[location.offset]);
         break;
     }
   }
   return addresses;
 }
 
+void CpuPlan::CopyOutputs(float* const* addresses,
+                          absl::Span<void* const> outputs) const {
+  for (const OutputCopy& copy : output_copies_) {
+    const float* from = addresses[static_cast<size_t>(copy.value)];
+    void* to = outputs[copy.output];
+    if (copy.elements == 0) continue;
+    if (is_double() && copy.dtype == DType::kFloat32) {
+      const auto* wide = reinterpret_cast<const double*>(from);
+      std::transform(wide, wide + copy.elements, static_cast<float*>(to),
+                     [](double x) { return static_cast<float>(x); });
+    } else {
+      std::memcpy(to, from, copy.elements * ByteSize(copy.dtype));
+    }
+  }
+}
+
 absl::Status CpuPlan::Run(Workspace& workspace,
                           absl::Span<const float* const> inputs,
-                          absl::Span<float* const> outputs) const {
+                          absl::Span<void* const> outputs) const {
   BASIN_CHECK(workspace.size >= workspace_bytes_);
   BASIN_CHECK(inputs.size() == num_inputs_ && outputs.size() == num_outputs_);
   float* const* addresses = Addresses(workspace, inputs, outputs);
+  for (const InputCopy& copy : input_copies_) {
+    std::copy_n(
+        inputs[copy.input], copy.elements,
+        reinterpret_cast<double*>(addresses[static_cast<size_t>(copy.value)]));
+  }
   const Lease lease(*this);
   KernelContext context;
   context.values = addresses;
@@ -262,11 +397,7 @@ absl::Status CpuPlan::Run(Workspace& workspace,
     context.state = lease.state(k);
     BASIN_RETURN_IF_ERROR(kernels_[k]->Run(context));
   }
-  for (const OutputCopy& copy : output_copies_) {
-    if (copy.bytes == 0) continue;
-    std::memcpy(outputs[copy.output],
-                addresses[static_cast<size_t>(copy.value)], copy.bytes);
-  }
+  CopyOutputs(addresses, outputs);
   return absl::OkStatus();
 }
 

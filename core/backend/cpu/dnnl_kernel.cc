@@ -153,6 +153,11 @@ dnnl::memory::desc DenseDesc(const Shape& shape) {
   return {dims, dnnl::memory::data_type::f32, strides};
 }
 
+dnnl::memory::data_type FactorType(Precision precision) {
+  return precision == Precision::kBFloat16 ? dnnl::memory::data_type::bf16
+                                           : dnnl::memory::data_type::f32;
+}
+
 KernelOr CatchDnnl(const KernelInput& input,
                    const std::function<KernelOr()>& build) {
   try {

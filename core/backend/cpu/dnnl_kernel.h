@@ -72,6 +72,9 @@ dnnl::primitive_attr DnnlAttributes();
 // A row-major description of `shape`.
 dnnl::memory::desc DenseDesc(const Shape& shape);
 
+// The type that products multiply in.
+dnnl::memory::data_type FactorType(Precision precision);
+
 // Runs `build`, and turns what oneDNN throws into a status with the
 // operation's name and shapes.
 KernelOr CatchDnnl(const KernelInput& input,

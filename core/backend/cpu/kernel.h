@@ -9,6 +9,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "core/backend/backend.h"
 #include "core/backend/cpu/weight_store.h"
 #include "core/graph/graph.h"
 
@@ -23,9 +24,16 @@ class KernelState {
 
 // What a kernel may use while it runs.
 struct KernelContext {
-  float* const* values = nullptr;  // by ValueId; kernels write their own only
-  std::byte* scratch = nullptr;    // scratch_bytes(), aligned to 64 bytes
-  KernelState* state = nullptr;    // from CreateState()
+  // By ValueId; kernels write their own only. Arrays of double in a plan of
+  // Precision::kFloat64, of float in others.
+  float* const* values = nullptr;
+  std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64 bytes
+  KernelState* state = nullptr;  // from CreateState()
+
+  template <typename T>
+  T* As(ValueId id) const {
+    return reinterpret_cast<T*>(values[id]);
+  }
 };
 
 // One operation of a plan. Immutable; thread-safe.
@@ -46,6 +54,7 @@ struct KernelInput {
   const dnnl::engine& engine;
   // By ValueId: interned constants, null for other values.
   const std::vector<const Tensor*>& constants;
+  Precision precision = Precision::kFloat32;
 
   const Node& node() const { return graph.node(id); }
   ValueId input(int i) const { return node().inputs[static_cast<size_t>(i)]; }
@@ -66,12 +75,20 @@ KernelOr CreateReduceKernel(const KernelInput& input);
 KernelOr CreateCopyKernel(const KernelInput& input);
 // kGather, kScatterAdd.
 KernelOr CreateIndexKernel(const KernelInput& input);
+// kTake, kPutAdd.
+KernelOr CreateTakeKernel(const KernelInput& input);
+// kTopK.
+KernelOr CreateTopKKernel(const KernelInput& input);
 // kMaxPool, kMaxPoolGrad, kAvgPool, kAvgPoolGrad.
 KernelOr CreatePoolKernel(const KernelInput& input);
 // kMatmul.
 KernelOr CreateMatmulKernel(const KernelInput& input);
 // kConv, kConvBackwardData, kConvBackwardWeights.
 KernelOr CreateConvKernel(const KernelInput& input);
+// kToFloat64.
+KernelOr CreateWidenKernel(const KernelInput& input);
+// kReduceSum of floats, whose double sums are the kToFloat64 `out`.
+KernelOr CreateDoubleSumKernel(const KernelInput& input, ValueId out);
 // All zeros: sums of nothing.
 std::unique_ptr<Kernel> CreateZeroKernel(const KernelInput& input);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/backend/cpu/dnnl_kernel.h"
+#include "core/backend/cpu/float64_kernels.h"
 #include "core/backend/cpu/kernel.h"
 
 namespace basin {
@@ -31,6 +32,9 @@ dnnl::memory::desc OperandDesc(const Shape& shape, bool transposed) {
 }  // namespace
 
 KernelOr CreateMatmulKernel(const KernelInput& input) {
+  if (input.precision == Precision::kFloat64) {
+    return CreateFloat64MatmulKernel(input);
+  }
   const auto& attrs = std::get<MatmulAttrs>(input.node().attributes);
   const dnnl::memory::desc a =
       OperandDesc(input.input_shape(0), attrs.transpose_a);
@@ -40,16 +44,27 @@ KernelOr CreateMatmulKernel(const KernelInput& input) {
   const Tensor* weights = input.constant(1);
   return CatchDnnl(input, [&]() -> KernelOr {
     auto kernel = std::make_unique<DnnlKernel>(Name(Op::kMatmul), input.engine);
-    const dnnl::memory::desc any(b.dims(), kF32, dnnl::memory::format_tag::any);
+    const auto type = FactorType(input.precision);
+    const auto as_factor = [type](const dnnl::memory::desc& desc) {
+      return dnnl::memory::desc(desc.dims(), type,
+                                dnnl::memory::format_tag::any);
+    };
+    const bool converts = type != kF32;
     const dnnl::matmul::primitive_desc product(
-        dnnl::matmul::desc(a, weights != nullptr ? any : b, out),
+        dnnl::matmul::desc(converts ? as_factor(a) : a,
+                           converts || weights != nullptr ? as_factor(b) : b,
+                           out),
         DnnlAttributes(), input.engine);
-    const DnnlMemory right = weights != nullptr
-                                 ? DnnlKernel::Fixed(input.weights.Packed(
-                                       *weights, b, product.weights_desc()))
-                                 : DnnlKernel::Value(input.input(1), b);
+    const DnnlMemory left = kernel->InLayout(
+        DnnlKernel::Value(input.input(0), a), product.src_desc());
+    const DnnlMemory right =
+        weights != nullptr
+            ? DnnlKernel::Fixed(
+                  input.weights.Packed(*weights, b, product.weights_desc()))
+            : kernel->InLayout(DnnlKernel::Value(input.input(1), b),
+                               product.weights_desc());
     kernel->AddCall(dnnl::matmul(product),
-                    {{DNNL_ARG_SRC, DnnlKernel::Value(input.input(0), a)},
+                    {{DNNL_ARG_SRC, left},
                      {DNNL_ARG_WEIGHTS, right},
                      {DNNL_ARG_DST, DnnlKernel::Value(input.id, out)}});
     return kernel;

@@ -101,6 +101,13 @@ constexpr LoopTable MakeTable() {
   set(ScalarOp::kSigmoid, UnarySet<Sigmoid>());
   set(ScalarOp::kSoftplus, UnarySet<Softplus>());
   set(ScalarOp::kFloor, UnarySet<Floor>());
+  set(ScalarOp::kSinh, UnarySet<Sinh>());
+  set(ScalarOp::kAsin, UnarySet<Asin>());
+  set(ScalarOp::kAcos, UnarySet<Acos>());
+  set(ScalarOp::kAtan, UnarySet<Atan>());
+  set(ScalarOp::kAsinh, UnarySet<Asinh>());
+  set(ScalarOp::kAcosh, UnarySet<Acosh>());
+  set(ScalarOp::kAtanh, UnarySet<Atanh>());
   set(ScalarOp::kAdd, BinarySet<Add>());
   set(ScalarOp::kSub, BinarySet<Sub>());
   set(ScalarOp::kMul, BinarySet<Mul>());

@@ -10,6 +10,7 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 
+#include "core/backend/cpu/float64_kernels.h"
 #include "core/backend/cpu/kernel.h"
 #include "core/backend/cpu/program_loops.h"
 #include "core/base/check.h"
@@ -304,6 +305,9 @@ ScalarProgram SingleOperation(ScalarOp op) {
 }  // namespace
 
 KernelOr CreateProgramKernel(const KernelInput& input) {
+  if (input.precision == Precision::kFloat64) {
+    return CreateFloat64ElementwiseKernel(input);
+  }
   const Node& node = input.node();
   const ScalarProgram program =
       node.op == Op::kFused

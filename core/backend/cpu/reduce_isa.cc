@@ -18,6 +18,7 @@ constexpr int64_t kShort = 16;
 struct Sum {
   static constexpr float kNeutral = 0.0F;
   static BASIN_HOST_DEVICE float Join(float a, float b) { return a + b; }
+  static BASIN_HOST_DEVICE double Join(double a, double b) { return a + b; }
   static BASIN_HOST_DEVICE void Join(Vector& a, const Vector& b) { a += b; }
 };
 
@@ -26,6 +27,10 @@ struct Max {
   static BASIN_HOST_DEVICE float Join(float a, float b) {
     return Maximum(a, b);
   }
+  static BASIN_HOST_DEVICE double Join(double a, double b) {
+    const double larger = a > b ? a : b;
+    return a != a ? a : larger;
+  }
   static BASIN_HOST_DEVICE void Join(Vector& a, const Vector& b) {
     const Vector larger = a > b ? a : b;
     a = a != a ? a : larger;
@@ -33,9 +38,9 @@ struct Max {
 };
 
 // The loops' position: moves `at` from one place to the next.
-BASIN_HOST_DEVICE const float* Advance(const float* at, int rank,
-                                       const int64_t* dims,
-                                       const int64_t* strides, int64_t* index) {
+template <typename T>
+BASIN_HOST_DEVICE const T* Advance(const T* at, int rank, const int64_t* dims,
+                                   const int64_t* strides, int64_t* index) {
   for (int d = rank - 1; d >= 0; --d) {
     at += strides[d];
     if (++index[d] < dims[d]) return at;
@@ -133,6 +138,70 @@ void Reduce(const ReduceLoops& loops, const float* x, float* out) {
   }
 }
 
+// Both kinds in double: element i of a row in lane i % kLanes.
+template <typename Reduction, typename T>
+BASIN_HOST_DEVICE double ReduceToDouble(const ReduceLoops& loops, const T* x) {
+  int64_t index[ReduceLoops::kMaxLoops] = {};
+  double lanes[kLanes];
+  for (double& lane : lanes) lane = Reduction::kNeutral;
+  for (int64_t r = 0; r < loops.num_reduced; ++r) {
+    int64_t i = 0;
+    for (; i + kLanes <= loops.inner; i += kLanes) {
+      for (int l = 0; l < kLanes; ++l) {
+        lanes[l] = Reduction::Join(lanes[l], static_cast<double>(x[i + l]));
+      }
+    }
+    for (int l = 0; i + l < loops.inner; ++l) {
+      lanes[l] = Reduction::Join(lanes[l], static_cast<double>(x[i + l]));
+    }
+    x = Advance(x, loops.reduced_rank, loops.reduced_dims,
+                loops.reduced_strides, index);
+  }
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int l = 0; l < width; ++l) {
+      lanes[l] = Reduction::Join(lanes[l], lanes[l + width]);
+    }
+  }
+  return lanes[0];
+}
+
+template <typename Reduction, typename T>
+BASIN_HOST_DEVICE void ReduceToDoubles(const ReduceLoops& loops, const T* x,
+                                       double* __restrict out) {
+  int64_t index[ReduceLoops::kMaxLoops] = {};
+  const int64_t n = loops.inner;
+  for (int64_t i = 0; i < n; ++i) out[i] = Reduction::kNeutral;
+  for (int64_t r = 0; r < loops.num_reduced; ++r) {
+    for (int64_t i = 0; i < n; ++i) {
+      out[i] = Reduction::Join(out[i], static_cast<double>(x[i]));
+    }
+    x = Advance(x, loops.reduced_rank, loops.reduced_dims,
+                loops.reduced_strides, index);
+  }
+}
+
+template <typename Reduction, typename T>
+void ReduceInDouble(const ReduceLoops& loops, const T* x, double* out) {
+  int64_t index[ReduceLoops::kMaxLoops] = {};
+  for (int64_t k = 0; k < loops.num_kept; ++k) {
+    if (loops.inner_is == ReduceLoops::Inner::kReduced) {
+      out[k] = ReduceToDouble<Reduction>(loops, x);
+    } else {
+      ReduceToDoubles<Reduction>(loops, x, out + k * loops.inner);
+    }
+    x = Advance(x, loops.kept_rank, loops.kept_dims, loops.kept_strides, index);
+  }
+}
+
+template <typename T>
+void RunInDouble(const ReduceLoops& loops, const T* x, double* out) {
+  if (loops.kind == ReduceLoops::Kind::kSum) {
+    ReduceInDouble<Sum>(loops, x, out);
+  } else {
+    ReduceInDouble<Max>(loops, x, out);
+  }
+}
+
 void Run(const ReduceLoops& loops, const float* x, float* out) {
   if (loops.kind == ReduceLoops::Kind::kSum) {
     Reduce<Sum>(loops, x, out);
@@ -144,5 +213,7 @@ void Run(const ReduceLoops& loops, const float* x, float* out) {
 }  // namespace
 
 extern const RunReduceFunction kRunReduce = Run;
+extern const RunWideReduceFunction kRunWideReduce = RunInDouble<float>;
+extern const RunDoubleReduceFunction kRunDoubleReduce = RunInDouble<double>;
 
 }  // namespace basin::BASIN_ISA

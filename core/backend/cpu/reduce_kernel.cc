@@ -79,10 +79,42 @@ class ReduceKernel : public Kernel {
       isa_baseline::kRunReduce, isa_v3::kRunReduce, isa_v4::kRunReduce);
 };
 
+// From T to double.
+template <typename T, typename Function>
+class DoubleReduceKernel : public Kernel {
+ public:
+  DoubleReduceKernel(const KernelInput& input, ValueId out, Function run)
+      : x_(input.input(0)), out_(out), loops_(LoopsOf(input)), run_(run) {}
+
+  absl::Status Run(const KernelContext& context) const override {
+    run_(loops_, context.As<const T>(x_), context.As<double>(out_));
+    return absl::OkStatus();
+  }
+
+ private:
+  const ValueId x_;
+  const ValueId out_;
+  const ReduceLoops loops_;
+  const Function run_;
+};
+
 }  // namespace
 
 KernelOr CreateReduceKernel(const KernelInput& input) {
-  return std::make_unique<ReduceKernel>(input);
+  if (input.precision != Precision::kFloat64) {
+    return std::make_unique<ReduceKernel>(input);
+  }
+  return std::make_unique<DoubleReduceKernel<double, RunDoubleReduceFunction>>(
+      input, input.id,
+      SelectByIsa(isa_baseline::kRunDoubleReduce, isa_v3::kRunDoubleReduce,
+                  isa_v4::kRunDoubleReduce));
+}
+
+KernelOr CreateDoubleSumKernel(const KernelInput& input, ValueId out) {
+  return std::make_unique<DoubleReduceKernel<float, RunWideReduceFunction>>(
+      input, out,
+      SelectByIsa(isa_baseline::kRunWideReduce, isa_v3::kRunWideReduce,
+                  isa_v4::kRunWideReduce));
 }
 
 }  // namespace basin

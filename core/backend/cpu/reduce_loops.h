@@ -37,16 +37,28 @@ struct ReduceLoops {
 using RunReduceFunction = void (*)(const ReduceLoops& loops, const float* x,
                                    float* out);
 
+// The same in double.
+using RunWideReduceFunction = void (*)(const ReduceLoops& loops, const float* x,
+                                       double* out);
+using RunDoubleReduceFunction = void (*)(const ReduceLoops& loops,
+                                         const double* x, double* out);
+
 // Defined in core/backend/cpu/reduce_isa.cc.
 namespace isa_baseline {
 extern const RunReduceFunction kRunReduce;
-}
+extern const RunWideReduceFunction kRunWideReduce;
+extern const RunDoubleReduceFunction kRunDoubleReduce;
+}  // namespace isa_baseline
 namespace isa_v3 {
 extern const RunReduceFunction kRunReduce;
-}
+extern const RunWideReduceFunction kRunWideReduce;
+extern const RunDoubleReduceFunction kRunDoubleReduce;
+}  // namespace isa_v3
 namespace isa_v4 {
 extern const RunReduceFunction kRunReduce;
-}
+extern const RunWideReduceFunction kRunWideReduce;
+extern const RunDoubleReduceFunction kRunDoubleReduce;
+}  // namespace isa_v4
 
 }  // namespace basin
 

@@ -40,7 +40,7 @@ class CpuTileOps final : public TileOps {
   void AcceptOrReject(const ChainTile& tile) const override {
     table_.accept_or_reject(tile);
   }
-  void FindFinite(const ChainTile& tile, const float* x, const float* energy,
+  void FindFinite(const ChainTile& tile, const float* x, const double* energy,
                   uint8_t* finite) const override {
     table_.find_finite(tile, x, energy, finite);
   }

@@ -239,9 +239,8 @@ bool RowIsInside(int64_t dimension, float lower, float upper, const float* x) {
 void SetEnergyLogRatio(const ChainTile& tile) {
   constexpr double kNever = -__builtin_inf();
   for (int row = 0; row < tile.rows; ++row) {
-    const double ratio =
-        static_cast<double>(tile.beta[row]) *
-        (static_cast<double>(tile.energy[row]) - tile.proposal_energy[row]);
+    const double ratio = static_cast<double>(tile.beta[row]) *
+                         (tile.energy[row] - tile.proposal_energy[row]);
     const bool possible =
         !__builtin_isnan(ratio) &&
         RowIsInside(tile.dimension, tile.lower[row], tile.upper[row],
@@ -273,12 +272,12 @@ void AcceptOrReject(const ChainTile& tile) {
   }
 }
 
-void FindFinite(const ChainTile& tile, const float* x, const float* energy,
+void FindFinite(const ChainTile& tile, const float* x, const double* energy,
                 uint8_t* finite) {
   for (int row = 0; row < tile.rows; ++row) {
     const float* row_x = x + row * tile.dimension;
     int bad =
-        energy == nullptr ? 0 : static_cast<int>(!IsFiniteFloat(energy[row]));
+        energy == nullptr ? 0 : static_cast<int>(!IsFiniteDouble(energy[row]));
     for (int64_t i = 0; i < tile.dimension; ++i) {
       bad |= static_cast<int>(!IsFiniteFloat(row_x[i]));
     }

@@ -18,7 +18,7 @@ struct TileTable {
   void (*set_energy_log_ratio)(const ChainTile& tile);
   void (*accept_or_reject)(const ChainTile& tile);
   void (*find_finite)(const ChainTile& tile, const float* x,
-                      const float* energy, uint8_t* finite);
+                      const double* energy, uint8_t* finite);
 };
 
 // Defined in core/backend/cpu/tile_ops_isa.cc.

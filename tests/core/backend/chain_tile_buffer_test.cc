@@ -38,7 +38,8 @@ class HostBackend final : public Backend {
     return nullptr;
   }
   absl::StatusOr<std::unique_ptr<Plan>> Compile(
-      const Graph&, const std::shared_ptr<WeightStore>&) const override {
+      const Graph&, const std::shared_ptr<WeightStore>&,
+      Precision) const override {
     return absl::UnimplementedError("no plans");
   }
   const TileOps& tile_ops() const override { std::abort(); }
@@ -73,15 +74,16 @@ TEST(ChainTileBufferTest, ArraysHoldTheCapacityAndDoNotOverlap) {
                          tile.proposal_grad_energy}) {
       visit(array, 8 * 33, value++);
     }
-    for (float* array :
-         {tile.energy, tile.proposal_energy, tile.drift, tile.noise, tile.clip,
-          tile.beta, tile.lower, tile.upper}) {
+    for (double* array : {tile.energy, tile.proposal_energy, tile.log_ratio}) {
+      visit(array, 8, value++);
+    }
+    for (float* array : {tile.drift, tile.noise, tile.clip, tile.beta,
+                         tile.lower, tile.upper}) {
       visit(array, 8, value++);
     }
     for (uint64_t* array : {tile.seed, tile.chain, tile.step}) {
       visit(array, 8, value++);
     }
-    visit(tile.log_ratio, 8, value++);
     visit(tile.accepted, 8, value++);
   };
   for_all(fill);

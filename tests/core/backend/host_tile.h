@@ -54,8 +54,8 @@ class HostTile {
   std::vector<float> grad_energy = std::vector<float>(n_ * d_);
   std::vector<float> proposal = std::vector<float>(n_ * d_);
   std::vector<float> proposal_grad_energy = std::vector<float>(n_ * d_);
-  std::vector<float> energy = std::vector<float>(n_);
-  std::vector<float> proposal_energy = std::vector<float>(n_);
+  std::vector<double> energy = std::vector<double>(n_);
+  std::vector<double> proposal_energy = std::vector<double>(n_);
   std::vector<double> log_ratio = std::vector<double>(n_);
   std::vector<uint64_t> seed = std::vector<uint64_t>(n_, 1);
   std::vector<uint64_t> chain = std::vector<uint64_t>(n_);

@@ -74,8 +74,9 @@ TEST(PlanAllocationTest, OurOwnKernelsAllocateNothing) {
   EXPECT_EQ(AllocationsOfARun(graph).count, 0);
 }
 
-// oneDNN puts the arguments of each call into a small map of its own; what
-// grows with the rows is in the workspace.
+// oneDNN puts the arguments of each call into a small map of its own (a
+// convolution may be a call for each 128 tiles); what grows with the rows is in
+// the workspace.
 TEST(PlanAllocationTest, OneDnnAllocatesItsArgumentsOnly) {
   std::mt19937 random(1);
   GraphBuilder b;
@@ -87,7 +88,7 @@ TEST(PlanAllocationTest, OneDnnAllocatesItsArgumentsOnly) {
   const ValueId z = b.Matmul(flat, v);
   ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build({z}));
   const Allocations run = AllocationsOfARun(graph);
-  EXPECT_LE(run.count, 50);
+  EXPECT_LE(run.count, 150);
   EXPECT_LE(run.largest, 4096);
 }
 

@@ -23,6 +23,7 @@ void ExpectMatches(GraphBuilder b, std::vector<ValueId> outputs,
   const auto graph = std::move(b).Build(std::move(outputs));
   ASSERT_TRUE(graph.ok()) << graph.status();
   ExpectMatchesReference(*graph, 11, tolerance);
+  ExpectFloat64MatchesReference(*graph, 11);
 }
 
 const std::vector<Shape> kShapes = {{},        {1},          {17},
@@ -34,11 +35,25 @@ TEST(PlanOpsTest, UnaryOperations) {
       ScalarOp::kNeg,      ScalarOp::kAbs,   ScalarOp::kSign,
       ScalarOp::kExp,      ScalarOp::kSin,   ScalarOp::kCos,
       ScalarOp::kTanh,     ScalarOp::kErf,   ScalarOp::kSigmoid,
-      ScalarOp::kSoftplus, ScalarOp::kFloor, ScalarOp::kReciprocal};
+      ScalarOp::kSoftplus, ScalarOp::kFloor, ScalarOp::kReciprocal,
+      ScalarOp::kSinh,     ScalarOp::kAtan,  ScalarOp::kAsinh};
   for (const Shape& shape : kShapes) {
     for (const ScalarOp op : on_all) {
       GraphBuilder b;
       const ValueId y = b.Unary(op, b.Input("x", shape));
+      ExpectMatches(std::move(b), {y});
+    }
+    for (const ScalarOp op :
+         {ScalarOp::kAsin, ScalarOp::kAcos, ScalarOp::kAtanh}) {
+      GraphBuilder b;
+      const ValueId x = b.Unary(ScalarOp::kTanh, b.Input("x", shape));
+      const ValueId y = b.Unary(op, b.Mul(x, b.Constant(0.9F)));
+      ExpectMatches(std::move(b), {y});
+    }
+    {
+      GraphBuilder b;
+      const ValueId x = b.Unary(ScalarOp::kExp, b.Input("x", shape));
+      const ValueId y = b.Unary(ScalarOp::kAcosh, b.Add(x, b.Constant(1.0F)));
       ExpectMatches(std::move(b), {y});
     }
     for (const ScalarOp op : {ScalarOp::kLog, ScalarOp::kSqrt}) {
@@ -203,6 +218,33 @@ TEST(PlanOpsTest, GathersAndScatters) {
   }
 }
 
+TEST(PlanOpsTest, IndicesOfTheGraph) {
+  for (const int64_t d : {1, 3, 40}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", {3, 5, d});
+    // Of both signs, and beyond both ends.
+    const ValueId places = b.Mul(b.Input("places", {3, 7}), b.Constant(6.0F));
+    const std::vector<ValueId> outputs = {
+        b.Take(x, places), b.PutAdd(b.Take(x, places), places, 4)};
+    ExpectMatches(std::move(b), outputs, 1e-6);
+  }
+}
+
+TEST(PlanOpsTest, TopK) {
+  for (const Shape& shape : {Shape({1}), Shape({7, 33}), Shape({2, 3, 1000})}) {
+    GraphBuilder b;
+    const ValueId x = b.Input("x", shape);
+    const int64_t size = shape.dim(-1);
+    using Order = TopKAttrs::Order;
+    const ValueId equal = b.Unary(ScalarOp::kFloor, x);
+    const std::vector<ValueId> outputs = {
+        b.TopK(x, {size, Order::kLargest}), b.TopK(x, {1, Order::kSmallest}),
+        b.TopK(equal, {size / 2 + 1, Order::kLargest}),
+        b.TopK(equal, {size, Order::kSmallest})};
+    ExpectMatches(std::move(b), outputs, 0);
+  }
+}
+
 struct MatmulCase {
   Shape a;
   Shape b;
@@ -260,7 +302,13 @@ const std::vector<ConvCase> kConvs = {
     {{1, 2, 4, 5, 6},
      {3, 2, 2, 2, 2},
      {{1, 2, 1}, {1, 1, 1}, {0, 1, 0}, {1, 0, 0}, 1}},
-    {{4, 32, 1, 1}, {8, 32, 1, 1}, {{1, 1}, {1, 1}, {0, 0}, {0, 0}, 1}}};
+    {{4, 32, 1, 1}, {8, 32, 1, 1}, {{1, 1}, {1, 1}, {0, 0}, {0, 0}, 1}},
+    // Winograd's, several chunks of tiles and odd sizes.
+    {{5, 16, 15, 13}, {32, 16, 3, 3}, {{1, 1}, {1, 1}, {0, 2}, {1, 0}, 1}},
+    {{3, 32, 9, 24}, {16, 32, 3, 3}, {{1, 1}, {1, 1}, {2, 0}, {2, 1}, 1}},
+    // From few channels.
+    {{2, 2, 9, 8}, {5, 2, 3, 2}, {{2, 1}, {2, 1}, {3, 0}, {1, 2}, 1}},
+    {{2, 1, 10, 9}, {16, 1, 5, 3}, {{2, 3}, {1, 2}, {4, 1}, {0, 5}, 1}}};
 
 TEST(PlanOpsTest, ConvolutionsAndTheirGradients) {
   std::mt19937 random(4);
@@ -292,6 +340,7 @@ const std::vector<PoolCase> kPools = {
     {{2, 3, 7, 9}, {{3, 2}, {2, 1}, {1, 0}, {1, 1}, false}},
     {{2, 3, 7, 9}, {{3, 3}, {2, 2}, {1, 1}, {1, 1}, true}},
     {{3, 2, 10}, {{4}, {3}, {1}, {2}, true}},
+    {{2, 70, 5, 4}, {{2, 3}, {2, 1}, {1, 0}, {0, 1}, false}},
     {{1, 2, 4, 5, 6}, {{2, 2, 3}, {1, 2, 2}, {0, 1, 1}, {1, 0, 1}, false}}};
 
 TEST(PlanOpsTest, PoolsAndTheirGradients) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/status_macros.h"
+#include "core/graph/graph_builder.h"
 #include "tests/testing/reference_evaluator.h"
 #include "tests/testing/status_matchers.h"
 
@@ -14,17 +15,19 @@ namespace basin::testing {
 namespace {
 
 size_t BytesOf(const Graph& graph, ValueId id) {
-  return static_cast<size_t>(graph.shape(id).num_elements()) * sizeof(float);
+  return static_cast<size_t>(graph.shape(id).num_elements()) *
+         ByteSize(graph.node(id).dtype);
 }
 
 }  // namespace
 
 absl::StatusOr<PlanRunner> PlanRunner::Create(
     const Backend& backend, const Graph& graph,
-    const std::shared_ptr<WeightStore>& weights) {
+    const std::shared_ptr<WeightStore>& weights, Precision precision) {
   PlanRunner runner(backend, graph);
   backend.PrepareWorkerThread();
-  BASIN_ASSIGN_OR_RETURN(runner.plan_, backend.Compile(graph, weights));
+  BASIN_ASSIGN_OR_RETURN(runner.plan_,
+                         backend.Compile(graph, weights, precision));
   BASIN_RETURN_IF_ERROR(runner.Reserve());
   return runner;
 }
@@ -48,7 +51,7 @@ absl::Status PlanRunner::Reserve() {
   for (const ValueId id : graph_.outputs()) {
     BASIN_ASSIGN_OR_RETURN(DeviceMemory memory,
                            backend_->Allocate(BytesOf(graph_, id)));
-    output_pointers_.push_back(reinterpret_cast<float*>(memory.get()));
+    output_pointers_.push_back(memory.get());
     outputs_.push_back(std::move(memory));
   }
   return absl::OkStatus();
@@ -68,7 +71,8 @@ absl::Status PlanRunner::Run() {
 std::vector<Tensor> PlanRunner::Outputs() const {
   std::vector<Tensor> tensors;
   for (size_t o = 0; o < outputs_.size(); ++o) {
-    Tensor tensor(DType::kFloat32, graph_.shape(graph_.outputs()[o]));
+    const Node& node = graph_.node(graph_.outputs()[o]);
+    Tensor tensor(node.dtype, node.shape);
     backend_->CopyToHost(tensor.mutable_bytes(), outputs_[o].get(),
                          tensor.byte_size());
     tensors.push_back(std::move(tensor));
@@ -92,35 +96,63 @@ std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& random) {
 }
 
 absl::StatusOr<std::vector<Tensor>> RunOnCpu(const Graph& graph,
-                                             absl::Span<const Tensor> inputs) {
+                                             absl::Span<const Tensor> inputs,
+                                             Precision precision) {
   static const Backend& backend = *CreateCpuBackend().release();
   BASIN_ASSIGN_OR_RETURN(
       PlanRunner runner,
-      PlanRunner::Create(backend, graph, backend.CreateWeightStore()));
+      PlanRunner::Create(backend, graph, backend.CreateWeightStore(),
+                         precision));
   runner.SetInputs(inputs);
   BASIN_RETURN_IF_ERROR(runner.Run());
   return runner.Outputs();
 }
 
-void ExpectMatchesReference(const Graph& graph, uint32_t seed,
-                            double tolerance) {
+namespace {
+
+double ElementOf(const Tensor& tensor, size_t i) {
+  return tensor.dtype() == DType::kFloat64 ? tensor.data<double>()[i]
+                                           : tensor.data<float>()[i];
+}
+
+void ExpectMatches(const Graph& graph, uint32_t seed, double tolerance,
+                   Precision precision) {
   std::mt19937 random(seed);
   const std::vector<Tensor> inputs = RandomInputs(graph, random);
-  const auto got = RunOnCpu(graph, inputs);
+  const auto got = RunOnCpu(graph, inputs, precision);
   ASSERT_TRUE(got.ok()) << got.status() << "\n" << graph.ToString();
   const auto want = EvaluateReference(graph, inputs);
   ASSERT_TRUE(want.ok()) << want.status();
   for (size_t o = 0; o < want->size(); ++o) {
     const auto expected = (*want)[o].data<double>();
-    const auto actual = (*got)[o].data<float>();
     double largest = 1;
     for (const double x : expected) largest = std::max(largest, std::abs(x));
     for (size_t i = 0; i < expected.size(); ++i) {
-      ASSERT_NEAR(actual[i], expected[i], tolerance * largest)
+      ASSERT_NEAR(ElementOf((*got)[o], i), expected[i], tolerance * largest)
           << "output " << o << ", element " << i << " of\n"
           << graph.ToString();
     }
   }
+}
+
+}  // namespace
+
+void ExpectMatchesReference(const Graph& graph, uint32_t seed,
+                            double tolerance) {
+  ExpectMatches(graph, seed, tolerance, Precision::kFloat32);
+}
+
+void ExpectFloat64MatchesReference(const Graph& graph, uint32_t seed,
+                                   double tolerance) {
+  GraphBuilder b(graph);
+  std::vector<ValueId> outputs = graph.outputs();
+  for (ValueId& output : outputs) {
+    if (graph.node(output).dtype != DType::kFloat32) continue;
+    output = b.AddNode(Op::kToFloat64, {output}, {});
+  }
+  const auto wide = std::move(b).Build(std::move(outputs));
+  ASSERT_TRUE(wide.ok()) << wide.status();
+  ExpectMatches(*wide, seed, tolerance, Precision::kFloat64);
 }
 
 }  // namespace basin::testing

@@ -22,7 +22,8 @@ class PlanRunner {
   // `backend` must outlive this object.
   static absl::StatusOr<PlanRunner> Create(
       const Backend& backend, const Graph& graph,
-      const std::shared_ptr<WeightStore>& weights);
+      const std::shared_ptr<WeightStore>& weights,
+      Precision precision = Precision::kFloat32);
   // Another worker of the same plan.
   absl::StatusOr<PlanRunner> Clone() const;
 
@@ -46,7 +47,7 @@ class PlanRunner {
   std::vector<DeviceMemory> inputs_;
   std::vector<DeviceMemory> outputs_;
   std::vector<const float*> input_pointers_;
-  std::vector<float*> output_pointers_;
+  std::vector<void*> output_pointers_;
 };
 
 // Standard normal elements, times `scale`.
@@ -57,14 +58,19 @@ Tensor RandomTensor(const Shape& shape, std::mt19937& random,
 std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& random);
 
 // Compiles and runs `graph` on the CPU once.
-absl::StatusOr<std::vector<Tensor>> RunOnCpu(const Graph& graph,
-                                             absl::Span<const Tensor> inputs);
+absl::StatusOr<std::vector<Tensor>> RunOnCpu(
+    const Graph& graph, absl::Span<const Tensor> inputs,
+    Precision precision = Precision::kFloat32);
 
 // Runs `graph` on random inputs on the CPU backend and by the reference
 // evaluator; fails the test where an element differs by more than `tolerance`
 // times the largest element of its output (at least 1).
 void ExpectMatchesReference(const Graph& graph, uint32_t seed,
                             double tolerance = 2e-5);
+
+// The same in Precision::kFloat64, by its outputs in double.
+void ExpectFloat64MatchesReference(const Graph& graph, uint32_t seed,
+                                   double tolerance = 1e-12);
 
 }  // namespace basin::testing
 

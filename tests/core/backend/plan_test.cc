@@ -15,80 +15,27 @@
 #include "core/backend/backend.h"
 #include "core/graph/gradient.h"
 #include "core/graph/graph_builder.h"
+#include "tests/core/backend/networks.h"
 #include "tests/core/backend/plan_runner.h"
 #include "tests/testing/status_matchers.h"
 
 namespace basin::testing {
 namespace {
 
-ValueId Silu(GraphBuilder& b, ValueId x) {
-  return b.Mul(x, b.Unary(ScalarOp::kSigmoid, x));
-}
-
-Graph EnergyAndGradient(GraphBuilder b, ValueId energy, ValueId x) {
-  const auto graph = std::move(b).Build({energy});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  auto gradient = Gradient(*graph, energy, x);
-  EXPECT_TRUE(gradient.ok()) << gradient.status();
-  return *std::move(gradient);
-}
-
-// A SiLU network [N, dim] -> dim -> hidden -> hidden -> 1; the weights depend
-// on the sizes only.
-Graph Mlp(int64_t rows, int64_t dim, int64_t hidden) {
-  std::mt19937 random(7);
-  GraphBuilder b;
-  const ValueId x = b.Input("x", {rows, dim});
-  ValueId h = x;
-  int64_t inner = dim;
-  for (const int64_t outer : {hidden, hidden, int64_t{1}}) {
-    const float scale = 1.0F / std::sqrt(static_cast<float>(inner));
-    const ValueId w = b.Constant(RandomTensor({outer, inner}, random, scale));
-    const ValueId bias = b.Constant(RandomTensor({outer}, random, 0.1F));
-    h = b.Add(b.Matmul(h, w, {.transpose_b = true}), bias);
-    if (outer != 1) h = Silu(b, h);
-    inner = outer;
-  }
-  const ValueId energy = b.Reshape(h, {rows});
-  return EnergyAndGradient(std::move(b), energy, x);
-}
-
-ConvAttrs Window(int64_t stride, int64_t pad) {
-  return {{stride, stride}, {1, 1}, {pad, pad}, {pad, pad}, 1};
-}
-
-// A SiLU convolution network on [N, 1, size, size], summed up to an energy.
-Graph ConvNet(int64_t rows, int64_t size) {
-  std::mt19937 random(8);
-  GraphBuilder b;
-  const ValueId x = b.Input("x", {rows, 1, size, size});
-  ValueId h = x;
-  int64_t channels = 1;
-  int64_t stride = 1;
-  for (const int64_t out : {16, 32, 20}) {
-    const ValueId w = b.Constant(
-        RandomTensor({out, channels, 3, 3}, random,
-                     1.0F / std::sqrt(9.0F * static_cast<float>(channels))));
-    const ValueId bias = b.Constant(RandomTensor({1, out, 1, 1}, random, 0.1F));
-    h = Silu(b, b.Add(b.Conv(h, w, Window(stride, 1)), bias));
-    channels = out;
-    stride = 2;
-  }
-  h = b.ReduceSum(h, {2, 3}, GraphBuilder::ReducedAxes::kDrop);
-  const ValueId head = b.Constant(RandomTensor({channels, 1}, random, 0.2F));
-  const ValueId energy = b.Reshape(b.Matmul(h, head), {rows});
-  return EnergyAndGradient(std::move(b), energy, x);
-}
-
-TEST(PlanTest, MlpEnergyAndGradientMatchReference) {
-  ExpectMatchesReference(Mlp(3, 7, 5), 1);
-  ExpectMatchesReference(Mlp(17, 33, 64), 2);
-  ExpectMatchesReference(Mlp(1, 130, 48), 3);
-}
-
-TEST(PlanTest, ConvNetEnergyAndGradientMatchReference) {
-  ExpectMatchesReference(ConvNet(1, 8), 1);
-  ExpectMatchesReference(ConvNet(3, 9), 2);
+TEST(PlanTest, NetworksMatchReference) {
+  const auto expect_matches = [](const Graph& graph) {
+    ExpectMatchesReference(graph, 1);
+    ExpectFloat64MatchesReference(graph, 1);
+  };
+  expect_matches(MlpNetwork(3, 7, 5));
+  expect_matches(MlpNetwork(17, 33, 64));
+  expect_matches(MlpNetwork(1, 130, 48));
+  expect_matches(ConvNetwork(1, 8, 3));
+  expect_matches(ConvNetwork(2, 12, 16));
+  expect_matches(ConvNetwork(2, 28, 16));
+  expect_matches(ResidualNetwork(2, {8, 4, 1}));
+  expect_matches(ResidualNetwork(3, {9, 16, 1}));
+  expect_matches(TransformerNetwork(2, {5, 16, 1}));
 }
 
 // The bits of each row of each output.
@@ -114,50 +61,83 @@ Tensor FirstRows(const Tensor& x, int64_t rows) {
       shape, x.data<float>().first(static_cast<size_t>(shape.num_elements())));
 }
 
+// What this processor can compute in.
+std::vector<Precision> AllPrecisions() {
+  std::vector<Precision> all = {Precision::kFloat32, Precision::kFloat64};
+  const std::unique_ptr<Backend> backend = CreateCpuBackend();
+  const auto plan = backend->Compile(
+      MlpNetwork(1, 2, 2), backend->CreateWeightStore(), Precision::kBFloat16);
+  if (plan.ok()) all.push_back(Precision::kBFloat16);
+  return all;
+}
+
 // Compiles make(rows) for many row counts, with shared weights, and compares
 // the bits of the rows that they have in common.
 template <typename MakeGraph>
-void ExpectRowsDoNotDependOnRowCount(const MakeGraph& make) {
-  constexpr int64_t kMaxRows = 64;
+void ExpectRowsDoNotDependOnRowCount(const MakeGraph& make,
+                                     const std::vector<Precision>& precisions) {
   const std::unique_ptr<Backend> backend = CreateCpuBackend();
-  const auto weights = backend->CreateWeightStore();
-  std::mt19937 random(5);
-  const Graph largest = make(kMaxRows);
-  const Tensor x = RandomInputs(largest, random)[0];
-  std::vector<std::string> want;
-  for (int64_t rows = kMaxRows; rows >= 1; --rows) {
-    ASSERT_OK_AND_ASSIGN(PlanRunner runner,
-                         PlanRunner::Create(*backend, make(rows), weights));
-    const Tensor inputs[] = {FirstRows(x, rows)};
-    runner.SetInputs(inputs);
-    ASSERT_OK(runner.Run());
-    std::vector<std::string> got = RowBits(runner.Outputs(), rows);
-    if (want.empty()) want = got;
-    for (size_t r = 0; r < got.size(); ++r) {
-      ASSERT_TRUE(got[r] == want[r]) << "row " << r << " of " << rows;
+  for (const Precision precision : precisions) {
+    const auto weights = backend->CreateWeightStore();
+    std::mt19937 random(5);
+    Tensor x;
+    std::vector<std::string> want;
+    for (const int64_t rows :
+         {64, 63, 48, 33, 32, 31, 17, 16, 15, 9, 8, 7, 6, 5, 4, 3, 2, 1}) {
+      const Graph graph = make(rows);
+      if (want.empty()) x = RandomInputs(graph, random)[0];
+      ASSERT_OK_AND_ASSIGN(
+          PlanRunner runner,
+          PlanRunner::Create(*backend, graph, weights, precision));
+      const Tensor inputs[] = {FirstRows(x, rows)};
+      runner.SetInputs(inputs);
+      ASSERT_OK(runner.Run());
+      std::vector<std::string> got = RowBits(runner.Outputs(), rows);
+      if (want.empty()) want = got;
+      for (size_t r = 0; r < got.size(); ++r) {
+        ASSERT_TRUE(got[r] == want[r])
+            << "row " << r << " of " << rows << ", precision "
+            << static_cast<int>(precision);
+      }
     }
   }
 }
 
 TEST(PlanTest, MlpRowsDoNotDependOnRowCount) {
   ExpectRowsDoNotDependOnRowCount(
-      [](int64_t rows) { return Mlp(rows, 784, 512); });
+      [](int64_t rows) { return MlpNetwork(rows, 784, 512); }, AllPrecisions());
 }
 
 TEST(PlanTest, SmallMlpRowsDoNotDependOnRowCount) {
   ExpectRowsDoNotDependOnRowCount(
-      [](int64_t rows) { return Mlp(rows, 3, 19); });
+      [](int64_t rows) { return MlpNetwork(rows, 3, 19); }, AllPrecisions());
 }
 
-TEST(PlanTest, ConvNetRowsDoNotDependOnRowCount) {
+TEST(PlanTest, ConvNetworkRowsDoNotDependOnRowCount) {
   ExpectRowsDoNotDependOnRowCount(
-      [](int64_t rows) { return ConvNet(rows, 12); });
+      [](int64_t rows) { return ConvNetwork(rows, 28, 16); }, AllPrecisions());
+}
+
+TEST(PlanTest, ResidualNetworkRowsDoNotDependOnRowCount) {
+  ExpectRowsDoNotDependOnRowCount(
+      [](int64_t rows) {
+        return ResidualNetwork(rows, {12, 16, 1});
+      },
+      AllPrecisions());
+}
+
+TEST(PlanTest, TransformerRowsDoNotDependOnRowCount) {
+  ExpectRowsDoNotDependOnRowCount(
+      [](int64_t rows) {
+        return TransformerNetwork(rows, {9, 32, 1});
+      },
+      AllPrecisions());
 }
 
 TEST(PlanTest, ThreadsShareAPlan) {
   const std::unique_ptr<Backend> backend = CreateCpuBackend();
   ASSERT_OK_AND_ASSIGN(PlanRunner first,
-                       PlanRunner::Create(*backend, ConvNet(4, 10),
+                       PlanRunner::Create(*backend, ConvNetwork(4, 10, 16),
                                           backend->CreateWeightStore()));
   ASSERT_OK_AND_ASSIGN(PlanRunner second, first.Clone());
   std::mt19937 random(6);

@@ -42,10 +42,12 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
 void Randomize(uint32_t seed, HostTile& host) {
   std::mt19937_64 generator(seed);
   std::normal_distribution<float> normal;
-  for (auto* array :
-       {&host.position, &host.grad_energy, &host.proposal,
-        &host.proposal_grad_energy, &host.energy, &host.proposal_energy}) {
+  for (auto* array : {&host.position, &host.grad_energy, &host.proposal,
+                      &host.proposal_grad_energy}) {
     for (float& x : *array) x = normal(generator);
+  }
+  for (auto* array : {&host.energy, &host.proposal_energy}) {
+    for (double& x : *array) x = normal(generator);
   }
   for (size_t b = 0; b < host.seed.size(); ++b) {
     host.seed[b] = generator();
@@ -358,7 +360,7 @@ TEST_P(TileOpsTest, AcceptedProposalsReplaceTheState) {
   Randomize(4, host);
   const std::vector<float> position = host.position;
   const std::vector<float> grad_energy = host.grad_energy;
-  const std::vector<float> energy = host.energy;
+  const std::vector<double> energy = host.energy;
   const double never = -std::numeric_limits<double>::infinity();
   host.log_ratio = {0, never, std::nan(""), 5, never};
   ops_->AcceptOrReject(host.tile());

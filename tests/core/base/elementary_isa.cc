@@ -21,6 +21,8 @@ void Powers(const float* __restrict x, const float* __restrict y,
 
 extern const ElementaryLoops kElementaryLoops = {
     {Unary<Exp>, Unary<Log>, Unary<Sigmoid>, Unary<Softplus>, Unary<Tanh>,
-     Unary<Erf>, Unary<Sin>, Unary<Cos>, Unary<Floor>, Powers}};
+     Unary<Erf>, Unary<Sin>, Unary<Cos>, Unary<Floor>, Unary<Sinh>, Unary<Asin>,
+     Unary<Acos>, Unary<Atan>, Unary<Asinh>, Unary<Acosh>, Unary<Atanh>,
+     Powers}};
 
 }  // namespace basin::BASIN_ISA

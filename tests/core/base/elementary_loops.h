@@ -18,6 +18,13 @@ enum class Elementary {
   kSin,
   kCos,
   kFloor,
+  kSinh,
+  kAsin,
+  kAcos,
+  kAtan,
+  kAsinh,
+  kAcosh,
+  kAtanh,
   kPow,
   kCount,
 };

@@ -53,6 +53,13 @@ const UnaryCase kCases[] = {
     {"Sin", [](float x) { return Sin(x); }, std::sin, 4, 1e5F},
     {"Cos", [](float x) { return Cos(x); }, std::cos, 4, 1e5F},
     {"Floor", [](float x) { return Floor(x); }, std::floor, 0, kInf},
+    {"Sinh", [](float x) { return Sinh(x); }, std::sinh, 4, kInf},
+    {"Asin", [](float x) { return Asin(x); }, std::asin, 4, 1},
+    {"Acos", [](float x) { return Acos(x); }, std::acos, 4, 1},
+    {"Atan", [](float x) { return Atan(x); }, std::atan, 4, kInf},
+    {"Asinh", [](float x) { return Asinh(x); }, std::asinh, 4, kInf},
+    {"Acosh", [](float x) { return Acosh(x); }, std::acosh, 4, kInf},
+    {"Atanh", [](float x) { return Atanh(x); }, std::atanh, 4, kInf},
 };
 
 // Every 2^12th float of either sign, NaN and infinities among them.
@@ -90,12 +97,30 @@ TEST(ElementaryTest, LimitsAreRight) {
   EXPECT_TRUE(std::isnan(Sin(1.1e5F)));
   EXPECT_TRUE(std::isnan(Cos(kInf)));
   EXPECT_TRUE(std::signbit(Floor(-0.0F)));
+  EXPECT_EQ(Sinh(-kInf), -kInf);
+  EXPECT_EQ(Asinh(-kInf), -kInf);
+  EXPECT_EQ(Acosh(kInf), kInf);
+  EXPECT_EQ(Acosh(1), 0);
+  EXPECT_EQ(Atanh(1), kInf);
+  EXPECT_EQ(Acos(1), 0);
+  EXPECT_EQ(Atan(kInf), std::atan(kInf));
+  EXPECT_TRUE(std::signbit(Asin(-0.0F)));
+  for (const float outside : {Asin(1.5F), Acos(-2), Acosh(0.5F), Acosh(-9),
+                              Atanh(1.5F), Atanh(-kInf)}) {
+    EXPECT_TRUE(std::isnan(outside));
+  }
   EXPECT_EQ(Sign(-3), -1);
   EXPECT_EQ(Sign(0), 0);
-  for (const float nan :
-       {Exp(kNan), Log(kNan), Sigmoid(kNan), Tanh(kNan), Erf(kNan), Sin(kNan),
-        Sign(kNan), Floor(kNan), basin::Softplus(kNan), Maximum(kNan, 1),
-        Maximum(1, kNan), Minimum(kNan, 1), Minimum(1, kNan)}) {
+  for (const float nan : {Exp(kNan),        Log(kNan),
+                          Sigmoid(kNan),    Tanh(kNan),
+                          Erf(kNan),        Sin(kNan),
+                          Sign(kNan),       Floor(kNan),
+                          Sinh(kNan),       Asin(kNan),
+                          Acos(kNan),       Atan(kNan),
+                          Asinh(kNan),      Acosh(kNan),
+                          Atanh(kNan),      basin::Softplus(kNan),
+                          Maximum(kNan, 1), Maximum(1, kNan),
+                          Minimum(kNan, 1), Minimum(1, kNan)}) {
     EXPECT_TRUE(std::isnan(nan));
   }
 }

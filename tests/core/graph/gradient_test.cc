@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/graph/graph_builder.h"
+#include "core/graph/passes.h"
+#include "tests/core/graph/gradient_check.h"
 #include "tests/core/graph/random_graph.h"
 #include "tests/testing/reference_evaluator.h"
 #include "tests/testing/status_matchers.h"
@@ -18,70 +20,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using Reduced = GraphBuilder::ReducedAxes;
-using Function = std::function<ValueId(GraphBuilder&, ValueId)>;
-
-// The values of `f` with a weight each, so that no error cancels, summed for
-// each row; where `f` changes the number of rows, all rows get the total.
-Graph EnergyOf(const Function& f, const Shape& x_shape) {
-  GraphBuilder b;
-  const ValueId x = b.Input("x", x_shape);
-  const ValueId y = f(b, x);
-  EXPECT_OK(b.status());
-  if (!b.status().ok()) return Graph();
-  const Shape shape = b.shape(y);
-  const ValueId w = b.Constant(RandomConstant(shape, 99, 0.5, 1.5));
-  const bool has_rows = shape.dim(0) == x_shape.dim(0);
-  IntList axes;
-  for (int axis = has_rows ? 1 : 0; axis < shape.rank(); ++axis) {
-    axes.push_back(axis);
-  }
-  const ValueId energy = b.BroadcastTo(
-      b.ReduceSum(b.Mul(y, w), axes, Reduced::kDrop), Shape({x_shape.dim(0)}));
-  auto graph = std::move(b).Build({energy});
-  EXPECT_OK(graph);
-  return graph.ok() ? *std::move(graph) : Graph();
-}
-
-double Total(const Tensor& values) {
-  double total = 0;
-  for (const double value : values.data<double>()) total += value;
-  return total;
-}
-
-double EnergyAt(const Graph& graph, const Tensor& x, int64_t i, double step) {
-  Tensor moved = Tensor::Of<double>(x.shape(), x.data<double>());
-  moved.mutable_data<double>()[i] += step;
-  const auto result = EvaluateReference(graph, {moved});
-  EXPECT_OK(result);
-  return Total((*result)[0]);
-}
-
-// d(sum of energies)/dx by Gradient() against central differences at `x`.
-void CheckAt(const Function& f, const Tensor& x) {
-  const Graph graph = EnergyOf(f, x.shape());
-  ASSERT_GT(graph.size(), 0);
-  ASSERT_OK_AND_ASSIGN(const Graph gradient,
-                       Gradient(graph, graph.outputs()[0], graph.inputs()[0]));
-  ASSERT_OK_AND_ASSIGN(const auto results, EvaluateReference(gradient, {x}));
-  ASSERT_EQ(results.size(), 2u);
-  ASSERT_EQ(results[1].shape(), x.shape());
-  constexpr double kStep = 1e-5;
-  for (int64_t i = 0; i < x.num_elements(); ++i) {
-    const double slope =
-        (EnergyAt(graph, x, i, kStep) - EnergyAt(graph, x, i, -kStep)) /
-        (2 * kStep);
-    EXPECT_NEAR(results[1].data<double>()[i], slope,
-                1e-6 * (1 + std::abs(slope)))
-        << "element " << i << "\n"
-        << gradient.ToString();
-  }
-}
-
-void Check(const Function& f, const Shape& shape, double low = -1.5,
-           double high = 1.5) {
-  CheckAt(f, RandomTensor(shape, 7, low, high));
-}
-
 ValueId Constant(GraphBuilder& b, const Shape& shape, double low = -1.0,
                  double high = 1.0) {
   return b.Constant(RandomConstant(shape, 31, low, high));
@@ -94,26 +32,28 @@ TEST(GradientTest, UnaryOperations) {
         ScalarOp::kSigmoid, ScalarOp::kSoftplus}) {
     SCOPED_TRACE(std::string(Name(op)));
     const auto f = [op](GraphBuilder& b, ValueId x) { return b.Unary(op, x); };
-    Check(f, Shape({3, 4}), -2.0, -0.2);
-    Check(f, Shape({2, 3, 2}), 0.2, 2.0);
-    Check(f, Shape({5}), 0.3, 1.0);
+    CheckGradient(f, Shape({3, 4}), -2.0, -0.2);
+    CheckGradient(f, Shape({2, 3, 2}), 0.2, 2.0);
+    CheckGradient(f, Shape({5}), 0.3, 1.0);
   }
   for (const ScalarOp op : {ScalarOp::kLog, ScalarOp::kSqrt}) {
     SCOPED_TRACE(std::string(Name(op)));
-    Check([op](GraphBuilder& b, ValueId x) { return b.Unary(op, x); },
-          Shape({3, 4}), 0.2, 2.0);
+    CheckGradient([op](GraphBuilder& b, ValueId x) { return b.Unary(op, x); },
+                  Shape({3, 4}), 0.2, 2.0);
   }
 }
 
 TEST(GradientTest, StepsHaveZeroGradient) {
   for (const ScalarOp op : {ScalarOp::kSign, ScalarOp::kFloor}) {
-    Check([op](GraphBuilder& b,
-               ValueId x) { return b.Add(b.Unary(op, x), b.Mul(x, x)); },
-          Shape({3, 4}));
+    CheckGradient(
+        [op](GraphBuilder& b, ValueId x) {
+          return b.Add(b.Unary(op, x), b.Mul(x, x));
+        },
+        Shape({3, 4}));
   }
   for (const ScalarOp op :
        {ScalarOp::kLess, ScalarOp::kLessEqual, ScalarOp::kEqual}) {
-    Check(
+    CheckGradient(
         [op](GraphBuilder& b, ValueId x) {
           return b.Add(b.Binary(op, x, Constant(b, Shape({4}))), x);
         },
@@ -129,18 +69,18 @@ TEST(GradientTest, BinaryOperations) {
     SCOPED_TRACE(std::string(Name(op)));
     for (const Shape& other :
          {Shape({3, 4}), Shape({4}), Shape({3, 1}), Shape()}) {
-      Check(
+      CheckGradient(
           [&](GraphBuilder& b, ValueId x) {
             return b.Binary(op, x, Constant(b, other, 0.3, 2.0));
           },
           Shape({3, 4}), 0.3, 2.0);
-      Check(
+      CheckGradient(
           [&](GraphBuilder& b, ValueId x) {
             return b.Binary(op, Constant(b, other, 0.3, 2.0), x);
           },
           Shape({3, 4}), 0.3, 2.0);
     }
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId x) {
           return b.Binary(op, x, b.Unary(ScalarOp::kExp, x));
         },
@@ -149,12 +89,12 @@ TEST(GradientTest, BinaryOperations) {
 }
 
 TEST(GradientTest, BroadcastInput) {
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Mul(x, Constant(b, Shape({3, 2, 4})));
       },
       Shape({3, 1, 4}));
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Mul(x, Constant(b, Shape({3, 2, 4})));
       },
@@ -165,12 +105,12 @@ TEST(GradientTest, PowOfZero) {
   const auto square = [](GraphBuilder& b, ValueId x) {
     return b.Binary(ScalarOp::kPow, x, b.Constant(2.0f));
   };
-  CheckAt(square, Tensor::Of<double>(Shape({3, 1}), {0.0, -1.0, 2.0}));
+  CheckGradientAt(square, Tensor::Of<double>(Shape({3, 1}), {0.0, -1.0, 2.0}));
   const auto power = [](GraphBuilder& b, ValueId x) {
     const Tensor base = Tensor::Of<float>(Shape({3, 1}), {0.0f, 1.0f, 2.0f});
     return b.Binary(ScalarOp::kPow, b.Constant(base), x);
   };
-  CheckAt(power, Tensor::Of<double>(Shape({3, 1}), {1.5, 2.0, 0.5}));
+  CheckGradientAt(power, Tensor::Of<double>(Shape({3, 1}), {1.5, 2.0, 0.5}));
 }
 
 TEST(GradientTest, ReluAtZeroIsZeroAndClampPassesItsUpperBound) {
@@ -186,7 +126,7 @@ TEST(GradientTest, ReluAtZeroIsZeroAndClampPassesItsUpperBound) {
 }
 
 TEST(GradientTest, Select) {
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         const ValueId c =
             b.Binary(ScalarOp::kLess, x, Constant(b, Shape({3, 4})));
@@ -196,18 +136,18 @@ TEST(GradientTest, Select) {
 }
 
 TEST(GradientTest, ShapeOperations) {
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         const ValueId y = b.Reshape(b.Mul(x, x), Shape({3, 2, 2}));
         return b.Transpose(y, {0, 2, 1});
       },
       Shape({3, 4}));
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Transpose(x, {2, 0, 3, 1});
       },
       Shape({3, 4, 3, 2}));
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         const ValueId y = b.Unary(ScalarOp::kSin, x);
         const ValueId z = Constant(b, Shape({2, 2, 3}));
@@ -222,31 +162,69 @@ TEST(GradientTest, SliceAndPad) {
       return b.Slice(b.Mul(x, x), {starts, limits, strides});
     };
   };
-  Check(slice({0, 1}, {3, 7}, {1, 1}), Shape({3, 8}));
-  Check(slice({0, 1}, {3, 8}, {1, 3}), Shape({3, 8}));
-  Check(slice({0, 2}, {3, 7}, {2, 4}), Shape({3, 8}));
-  Check(slice({0, 7}, {3, 8}, {1, 5}), Shape({3, 8}));
-  Check(slice({0, 4}, {3, 4}, {1, 1}), Shape({3, 8}));  // nothing
+  CheckGradient(slice({0, 1}, {3, 7}, {1, 1}), Shape({3, 8}));
+  CheckGradient(slice({0, 1}, {3, 8}, {1, 3}), Shape({3, 8}));
+  CheckGradient(slice({0, 2}, {3, 7}, {2, 4}), Shape({3, 8}));
+  CheckGradient(slice({0, 7}, {3, 8}, {1, 5}), Shape({3, 8}));
+  CheckGradient(slice({0, 4}, {3, 4}, {1, 1}), Shape({3, 8}));  // nothing
   const auto pad = [](IntList before, IntList after, IntList interior) {
     return [=](GraphBuilder& b, ValueId x) {
       return b.Pad(b.Mul(x, x), {before, after, interior});
     };
   };
-  Check(pad({0, 1}, {0, 2}, {0, 0}), Shape({3, 4}));
-  Check(pad({0, 3}, {0, 0}, {0, 2}), Shape({3, 4}));
-  Check(pad({0, 0}, {0, 1}, {1, 1}), Shape({3, 1}));
+  CheckGradient(pad({0, 1}, {0, 2}, {0, 0}), Shape({3, 4}));
+  CheckGradient(pad({0, 3}, {0, 0}, {0, 2}), Shape({3, 4}));
+  CheckGradient(pad({0, 0}, {0, 1}, {1, 1}), Shape({3, 1}));
+}
+
+// As a loop over steps reads one value: the parts become one concatenation,
+// however they overlap or leave gaps.
+TEST(GradientTest, SlicesOfOneValue) {
+  const auto slices = [](GraphBuilder& b, ValueId x) {
+    ValueId sum = b.Mul(b.Slice(x, {{0, 0}, {3, 2}, {1, 1}}), b.Constant(0.5f));
+    const int64_t starts[] = {8, 0, 2, 3, 5, 4, 3};
+    for (const int64_t start : starts) {
+      const ValueId part = b.Slice(x, {{0, start}, {3, start + 2}, {1, 1}});
+      sum = b.Add(sum, b.Mul(part, part));
+    }
+    return b.Mul(sum, b.Slice(x, {{0, 1}, {3, 6}, {1, 3}}));
+  };
+  CheckGradient(slices, Shape({3, 12}));
+  CheckGradient(
+      [&](GraphBuilder& b, ValueId x) {
+        return b.Add(slices(b, x),
+                     b.Slice(b.Mul(x, x), {{0, 7}, {3, 9}, {1, 1}}));
+      },
+      Shape({3, 10}));
+}
+
+TEST(GradientTest, DisjointSlicesCostNoSums) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", Shape({2, 40}));
+  ValueId energy = b.Constant(0.0f);
+  for (int64_t i = 39; i >= 0; --i) {
+    const ValueId part = b.Slice(x, {{0, i}, {2, i + 1}, {1, 1}});
+    energy = b.Add(b.Mul(part, part), energy);
+  }
+  energy = b.Reshape(energy, Shape({2}));
+  ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build({energy}));
+  ASSERT_OK_AND_ASSIGN(const Graph gradient, Gradient(graph, energy, x));
+  ASSERT_OK_AND_ASSIGN(const Graph simple, Simplify(gradient));
+  const std::string text = simple.ToString();
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("= pad")));
+  EXPECT_THAT(text, HasSubstr("= concat"));
 }
 
 TEST(GradientTest, GatherAndScatterAdd) {
   const Tensor indices = Tensor::Of<int64_t>(Shape({4}), {2, 0, 2, 1});
   for (int axis = 0; axis < 3; ++axis) {
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId x) {
           return b.Gather(b.Mul(x, x), b.Constant(indices), axis);
         },
         Shape({3, 3, 3}));
   }
-  Check(
+  CheckGradient(
       [&](GraphBuilder& b, ValueId x) {
         return b.ScatterAdd(b.Mul(x, x), b.Constant(indices), 1,
                             Shape({2, 5, 3}));
@@ -258,15 +236,21 @@ TEST(GradientTest, Reductions) {
   for (const IntList& axes :
        {IntList{1}, IntList{2}, IntList{1, 2}, IntList{}}) {
     for (const Reduced reduced : {Reduced::kKeep, Reduced::kDrop}) {
-      Check([&](GraphBuilder& b,
-                ValueId x) { return b.ReduceSum(b.Mul(x, x), axes, reduced); },
-            Shape({3, 4, 2}));
-      Check([&](GraphBuilder& b,
-                ValueId x) { return b.ReduceMax(b.Mul(x, x), axes, reduced); },
-            Shape({3, 4, 2}));
-      Check([&](GraphBuilder& b,
-                ValueId x) { return b.LogSumExp(b.Mul(x, x), axes, reduced); },
-            Shape({3, 4, 2}));
+      CheckGradient(
+          [&](GraphBuilder& b, ValueId x) {
+            return b.ReduceSum(b.Mul(x, x), axes, reduced);
+          },
+          Shape({3, 4, 2}));
+      CheckGradient(
+          [&](GraphBuilder& b, ValueId x) {
+            return b.ReduceMax(b.Mul(x, x), axes, reduced);
+          },
+          Shape({3, 4, 2}));
+      CheckGradient(
+          [&](GraphBuilder& b, ValueId x) {
+            return b.LogSumExp(b.Mul(x, x), axes, reduced);
+          },
+          Shape({3, 4, 2}));
     }
   }
 }
@@ -289,13 +273,13 @@ TEST(GradientTest, Matmul) {
       SCOPED_TRACE(::testing::Message() << ta << tb);
       const MatmulAttrs attrs = {ta, tb};
       // x as the left, then as the right operand, within each row.
-      Check(
+      CheckGradient(
           [&](GraphBuilder& b, ValueId x) {
             const Shape w = tb ? Shape({2, 5, 4}) : Shape({2, 4, 5});
             return b.Matmul(b.Mul(x, x), Constant(b, w), attrs);
           },
           ta ? Shape({2, 4, 3}) : Shape({2, 3, 4}));
-      Check(
+      CheckGradient(
           [&](GraphBuilder& b, ValueId x) {
             const Shape w = ta ? Shape({2, 4, 3}) : Shape({2, 3, 4});
             return b.Matmul(Constant(b, w), b.Mul(x, x), attrs);
@@ -306,17 +290,17 @@ TEST(GradientTest, Matmul) {
 }
 
 TEST(GradientTest, MatmulBroadcasts) {
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Matmul(x, Constant(b, Shape({4, 5})));
       },
       Shape({2, 3, 4}));
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Matmul(x, Constant(b, Shape({2, 3, 4, 2})));
       },
       Shape({2, 1, 3, 4}));
-  Check(
+  CheckGradient(
       [](GraphBuilder& b, ValueId x) {
         return b.Matmul(x, b.Transpose(x, {0, 2, 1}));
       },
@@ -352,7 +336,7 @@ std::vector<ConvCase> ConvCases() {
 
 TEST(GradientTest, ConvToImage) {
   for (const ConvCase& c : ConvCases()) {
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId x) {
           return b.Conv(b.Mul(x, x), Constant(b, c.w), c.attrs);
         },
@@ -362,7 +346,7 @@ TEST(GradientTest, ConvToImage) {
 
 TEST(GradientTest, ConvToWeights) {
   for (const ConvCase& c : ConvCases()) {
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId w) {
           return b.Conv(Constant(b, c.x), b.Mul(w, w), c.attrs);
         },
@@ -383,16 +367,22 @@ TEST(GradientTest, ConvBackwardOperations) {
     const auto weights = [&](GraphBuilder& b, ValueId x, ValueId dy) {
       return b.AddShapedNode(Op::kConvBackwardWeights, {x, dy}, c.attrs, c.w);
     };
-    Check([&](GraphBuilder& b,
-              ValueId dy) { return data(b, b.Mul(dy, dy), Constant(b, c.w)); },
-          y);
-    Check([&](GraphBuilder& b,
-              ValueId w) { return data(b, Constant(b, y), b.Mul(w, w)); },
-          c.w);
-    Check([&](GraphBuilder& b,
-              ValueId x) { return weights(b, b.Mul(x, x), Constant(b, y)); },
-          c.x);
-    Check(
+    CheckGradient(
+        [&](GraphBuilder& b, ValueId dy) {
+          return data(b, b.Mul(dy, dy), Constant(b, c.w));
+        },
+        y);
+    CheckGradient(
+        [&](GraphBuilder& b, ValueId w) {
+          return data(b, Constant(b, y), b.Mul(w, w));
+        },
+        c.w);
+    CheckGradient(
+        [&](GraphBuilder& b, ValueId x) {
+          return weights(b, b.Mul(x, x), Constant(b, y));
+        },
+        c.x);
+    CheckGradient(
         [&](GraphBuilder& b, ValueId dy) {
           return weights(b, Constant(b, c.x), b.Mul(dy, dy));
         },
@@ -416,18 +406,18 @@ std::vector<PoolCase> PoolCases() {
 
 TEST(GradientTest, Pools) {
   for (const PoolCase& c : PoolCases()) {
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId x) {
           return b.MaxPool(b.Unary(ScalarOp::kSin, x), c.attrs);
         },
         c.x);
-    Check([&](GraphBuilder& b,
-              ValueId x) { return b.AvgPool(b.Mul(x, x), c.attrs); },
-          c.x);
+    CheckGradient([&](GraphBuilder& b,
+                      ValueId x) { return b.AvgPool(b.Mul(x, x), c.attrs); },
+                  c.x);
     GraphBuilder shapes;
     const Shape y =
         shapes.shape(shapes.AvgPool(shapes.Input("x", c.x), c.attrs));
-    Check(
+    CheckGradient(
         [&](GraphBuilder& b, ValueId dy) {
           return b.AddShapedNode(Op::kAvgPoolGrad, {b.Mul(dy, dy)}, c.attrs,
                                  c.x);

@@ -182,9 +182,24 @@ class Generator {
         ScalarOp::kSin, builder_.Matmul(x, builder_.Transpose(x, permutation)));
   }
 
+  // By places from an input, whose order no rounding changes.
+  ValueId Taken(ValueId x) {
+    const int k = 1 + random_.Below(4);
+    const ValueId places = builder_.Reshape(builder_.TopK(values_[0], {.k = k}),
+                                            Shape({1, 3 * k}));
+    const int64_t elements = builder_.shape(x).num_elements();
+    const ValueId taken =
+        builder_.Take(builder_.Reshape(x, Shape({1, elements, 1})), places);
+    return random_.Below(2) == 0
+               ? builder_.Reshape(taken, Shape({3, k}))
+               : builder_.Reshape(builder_.PutAdd(taken, places, 4),
+                                  Shape({4}));
+  }
+
   ValueId Cut(ValueId x) {
     const int rank = builder_.shape(x).rank();
     if (rank == 0) return x;
+    if (random_.Below(2) == 0) return Bounded(Taken(x));
     const int axis = random_.Below(rank);
     const int64_t size = builder_.shape(x).dim(axis);
     const Tensor indices = Tensor::Of<int64_t>(

@@ -132,9 +132,10 @@ std::vector<float> RandomStates(size_t n, int64_t dimension) {
   return states;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+template <typename T>
+bool SameBits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() &&
-         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+         std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
 class DemoModelTest : public ::testing::TestWithParam<std::string> {};
@@ -306,7 +307,7 @@ std::vector<BadModel> BadModels() {
       {"FixedRowCount", GraphConfig(2), FixedRows(), kInvalid,
        "fixed row count 1"},
       {"NotOnePerRow", GraphConfig(2), BatchSum(), kInvalid,
-       "output 'energy': expected energies [N] or [N, 1] with N = 16, got []"},
+       "output 'energy': expected energies [N] or [N, 1] with N = 2, got []"},
       {"ClassifierAsGraph", GraphConfig(2), ClassifierOnnx(2, 3), kInvalid,
        "output 'logits': expected energies [N] or [N, 1]"},
       {"GraphAsClassifier", "family: CLASSIFIER input { shape: [2] }",

@@ -10,15 +10,18 @@
 namespace basin::testing {
 
 struct Evaluated {
-  std::vector<float> energies;           // [n], Energy()
-  std::vector<float> gradient_energies;  // [n], EnergyAndGradient()
-  std::vector<float> gradients;          // [n, D]
+  std::vector<double> energies;           // [n], Energy()
+  std::vector<double> gradient_energies;  // [n], EnergyAndGradient()
+  std::vector<float> gradients;           // [n, D]
+  std::vector<float> class_energies;      // [n, K]
 };
 
 // What `model` says of states [n, D] in tiles of `tile_rows`; the last tile
-// is filled up with rows of NaN. Ends the process on errors.
+// is filled up with rows of NaN. `context` is [n, C], or empty: the defaults.
+// Ends the process on errors.
 Evaluated EvaluateAll(const EnergyModel& model, int tile_rows,
-                      absl::Span<const float> states);
+                      absl::Span<const float> states,
+                      absl::Span<const float> context = {});
 
 }  // namespace basin::testing
 

@@ -23,7 +23,7 @@ constexpr int kDimension = 3;
 // A function of a tile: x [rows, D] -> energy [rows], grad_energy [rows, D]
 // (null for the plan without gradient).
 using TileFunction =
-    std::function<void(const float* x, float* energy, float* gradient)>;
+    std::function<void(const float* x, double* energy, float* gradient)>;
 
 class FakePlan : public Plan {
  public:
@@ -31,8 +31,9 @@ class FakePlan : public Plan {
   size_t workspace_bytes() const override { return 64; }
   absl::Status Run(Workspace& /*workspace*/,
                    absl::Span<const float* const> inputs,
-                   absl::Span<float* const> outputs) const override {
-    function_(inputs[0], outputs[0], outputs.size() > 1 ? outputs[1] : nullptr);
+                   absl::Span<void* const> outputs) const override {
+    function_(inputs[0], static_cast<double*>(outputs[0]),
+              outputs.size() > 1 ? static_cast<float*>(outputs[1]) : nullptr);
     return absl::OkStatus();
   }
 
@@ -42,7 +43,7 @@ class FakePlan : public Plan {
 
 // E(x) = sum of sin(x_i), with a gradient that is `factor` times too large.
 TileFunction SumOfSines(float factor = 1) {
-  return [factor](const float* x, float* energy, float* gradient) {
+  return [factor](const float* x, double* energy, float* gradient) {
     for (int row = 0; row < kRows; ++row) {
       energy[row] = 0;
       for (int i = row * kDimension; i < (row + 1) * kDimension; ++i) {
@@ -59,14 +60,15 @@ class ModelChecksTest : public ::testing::Test {
   ModelChecksTest() : backend_(CreateCpuBackend()) {
     info_.dimension = kDimension;
     info_.initial = NormalLaw{};
-    states_ = internal::ProbeStates(info_, kRows);
+    states_ = internal::ProbePoints(info_, kRows);
   }
 
   internal::ModelProbe& Probe(const TileFunction& function) {
     plans_.rows = kRows;
     plans_.energy = std::make_unique<FakePlan>(function);
     plans_.gradient = std::make_unique<FakePlan>(function);
-    auto probe = internal::ModelProbe::Create(*backend_, plans_, kDimension);
+    auto probe = internal::ModelProbe::Create(*backend_, plans_,
+                                              internal::SizesOf(info_));
     BASIN_CHECK(probe.ok());
     probe_ = *std::move(probe);
     return *probe_;
@@ -88,7 +90,7 @@ class ModelChecksTest : public ::testing::Test {
 TEST_F(ModelChecksTest, AGoodModelPasses) {
   auto& probe = Probe(SumOfSines());
   const auto found = Evaluate(probe);
-  EXPECT_OK(internal::CheckFinite(found));
+  EXPECT_OK(internal::CheckFinite(found, Precision::kFloat32));
   EXPECT_OK(internal::CheckRowsIndependent(probe, states_, found));
   EXPECT_OK(internal::CheckGradient(probe, info_, states_, found));
   EXPECT_TRUE(*internal::GivesSameBits(probe, states_, found));
@@ -106,7 +108,7 @@ TEST_F(ModelChecksTest, WrongGradientsAreFound) {
 
 // Where rounding hides the slope nothing can be said.
 TEST_F(ModelChecksTest, GradientsBelowRoundingAreNotJudged) {
-  auto& probe = Probe([](const float* x, float* energy, float* gradient) {
+  auto& probe = Probe([](const float* x, double* energy, float* gradient) {
     SumOfSines(3)(x, energy, gradient);
     for (int row = 0; row < kRows; ++row) energy[row] += 1e7F;
   });
@@ -114,27 +116,27 @@ TEST_F(ModelChecksTest, GradientsBelowRoundingAreNotJudged) {
 }
 
 TEST_F(ModelChecksTest, NonFiniteValuesAreFound) {
-  auto& probe = Probe([](const float* x, float* energy, float* gradient) {
+  auto& probe = Probe([](const float* x, double* energy, float* gradient) {
     SumOfSines()(x, energy, gradient);
     energy[2] = INFINITY;
   });
-  EXPECT_THAT(internal::CheckFinite(Evaluate(probe)),
+  EXPECT_THAT(internal::CheckFinite(Evaluate(probe), Precision::kFloat32),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("inf")));
-  auto& other = Probe([](const float* x, float* energy, float* gradient) {
+  auto& other = Probe([](const float* x, double* energy, float* gradient) {
     SumOfSines()(x, energy, gradient);
     if (gradient != nullptr) gradient[7] = NAN;
   });
-  EXPECT_THAT(internal::CheckFinite(Evaluate(other)),
+  EXPECT_THAT(internal::CheckFinite(Evaluate(other), Precision::kFloat32),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("grad_energy[1]")));
 }
 
 TEST_F(ModelChecksTest, PlansThatDisagreeAreFound) {
-  auto& probe = Probe([](const float* x, float* energy, float* gradient) {
+  auto& probe = Probe([](const float* x, double* energy, float* gradient) {
     SumOfSines()(x, energy, gradient);
     if (gradient != nullptr) energy[1] += 1;
   });
-  EXPECT_THAT(internal::CheckFinite(Evaluate(probe)),
+  EXPECT_THAT(internal::CheckFinite(Evaluate(probe), Precision::kFloat32),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("without")));
 }
 
@@ -152,7 +154,7 @@ TEST_F(ModelChecksTest, RowsThatSeeEachOtherAreFound) {
       }};
   for (const auto& leak : leaks) {
     auto& probe =
-        Probe([&leak](const float* x, float* energy, float* gradient) {
+        Probe([&leak](const float* x, double* energy, float* gradient) {
           SumOfSines()(x, energy, gradient);
           for (int row = 0; row < kRows; ++row) energy[row] += leak(x, row);
         });
@@ -164,7 +166,7 @@ TEST_F(ModelChecksTest, RowsThatSeeEachOtherAreFound) {
 
 TEST_F(ModelChecksTest, OtherBitsAreFound) {
   const auto expected = Evaluate(Probe(SumOfSines()));
-  auto& probe = Probe([](const float* x, float* energy, float* gradient) {
+  auto& probe = Probe([](const float* x, double* energy, float* gradient) {
     SumOfSines()(x, energy, gradient);
     if (gradient != nullptr) {
       float& last = gradient[kRows * kDimension - 1];

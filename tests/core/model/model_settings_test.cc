@@ -48,8 +48,8 @@ TEST(ModelSettingsTest, ReadsEveryField) {
   EXPECT_EQ(info.state_shape, Shape({2, 3}));
   EXPECT_EQ(info.dimension, 6);
   EXPECT_EQ(info.uint8_scale, 0.5);
-  EXPECT_EQ(info.domain.lower, -1);
-  EXPECT_EQ(info.domain.upper, 2);
+  EXPECT_EQ(info.domain.box.lower, -1);
+  EXPECT_EQ(info.domain.box.upper, 2);
   EXPECT_EQ(std::get<NormalLaw>(info.initial).mean, 0.25);
   EXPECT_EQ(std::get<NormalLaw>(info.initial).stddev, 0.125);
   EXPECT_EQ(info.default_steps, 60);
@@ -69,8 +69,8 @@ TEST(ModelSettingsTest, ReadsEveryField) {
 TEST(ModelSettingsTest, DefaultsAreTheDocumentedOnes) {
   ASSERT_OK_AND_ASSIGN(const internal::ModelSettings settings,
                        internal::ParseModelSettings(kMinimal));
-  EXPECT_TRUE(std::isinf(settings.info.domain.lower));
-  EXPECT_TRUE(std::isinf(settings.info.domain.upper));
+  EXPECT_TRUE(std::isinf(settings.info.domain.box.lower));
+  EXPECT_TRUE(std::isinf(settings.info.domain.box.upper));
   EXPECT_EQ(std::get<NormalLaw>(settings.info.initial).stddev, 1);
   EXPECT_EQ(settings.info.default_steps, 100);
   EXPECT_FALSE(settings.info.has_default_transition);
@@ -123,10 +123,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"limits { max_chains: many }", "config.pbtxt:2:22: "},
         BadConfig{"limits {", "config.pbtxt:2:9: "},
         BadConfig{" family: GRAPH", "specified multiple times"},
-        BadConfig{"family: 7 input { shape: [3] }", "family"},
-        BadConfig{"family: FAMILY_UNSPECIFIED", "family: expected GRAPH or"},
-        BadConfig{"family: GRAPH", "input: expected exactly one, got 0"},
-        BadConfig{"input { shape: [3] }", "input: expected exactly one, got 2"},
+        BadConfig{"family: 8 input { shape: [3] }", "family"},
+        BadConfig{"family: FAMILY_UNSPECIFIED",
+                  "family: expected GRAPH, CLASSIFIER"},
+        BadConfig{"family: GRAPH", "input: inputs: expected 1 to 64, got 0"},
+        BadConfig{"input { shape: [3] }", "another name for each input"},
         BadConfig{"family: GRAPH input { }", "input.shape: expected 1 to 7"},
         BadConfig{"family: GRAPH input { shape: [0] }",
                   "input.shape[0]: expected 1 to 16777216, got 0"},
@@ -142,6 +143,24 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"domain { lower: 1 upper: 1 }",
                   "domain.upper: expected more than lower = 1, got 1"},
         BadConfig{"domain { lower: nan upper: 1 }", "domain.lower"},
+        BadConfig{"domain { kind: BINARY lower: 0 upper: 1 }",
+                  "domain: expected no bounds, since it is binary"},
+        BadConfig{"domain { kind: BINARY } initial { normal { stddev: 1 } }",
+                  "initial: expected a law of a binary domain, got normal"},
+        BadConfig{"initial { bernoulli { p: 0.5 } }",
+                  "initial: expected a law of a continuous domain"},
+        BadConfig{"domain { kind: BINARY } initial { bernoulli { p: 2 } }",
+                  "initial.bernoulli.p: expected 0 to 1, got 2"},
+        BadConfig{"domain { kind: CATEGORICAL } "
+                  "defaults { transition { mala { step_size: 1 } } }",
+                  "defaults.transition: expected one for a categorical"},
+        BadConfig{"rbm { visible: GAUSSIAN }",
+                  "rbm: expected none, since the family is graph"},
+        BadConfig{"context { shape: [1] }", "context.name: expected"},
+        BadConfig{"context { name: \"c\" default_value: nan }",
+                  "context.default_value: expected a finite number"},
+        BadConfig{"family: CLASSIFIER input { shape: 1 } input { shape: 2 }",
+                  "input: expected exactly one, got 2"},
         BadConfig{"domain { lower: 0 upper: 1e300 }",
                   "domain.upper: expected a float32"},
         BadConfig{"domain { lower: 0 upper: inf }",

@@ -1,7 +1,11 @@
 #include "core/model/repository.h"
 
+#include <malloc.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <absl/strings/str_cat.h>
@@ -11,6 +15,7 @@
 #include "core/base/mutex.h"
 #include "tests/core/model/evaluate.h"
 #include "tests/testing/model_files.h"
+#include "tests/testing/sanitizers.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temp_dir.h"
 
@@ -277,6 +282,39 @@ TEST_F(RepositoryTest, FindWorksThroughReloads) {
   done = true;
   reader.join();
   EXPECT_EQ(misses, 0);
+}
+
+// Bytes of the program in memory.
+size_t ResidentBytes() {
+  malloc_trim(0);  // as the server does when a model goes
+  std::ifstream file("/proc/self/statm");
+  size_t total = 0;
+  size_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(RepositoryTest, LoadingAndUnloadingReturnsTheMemory) {
+  if (kAddressSanitizer) GTEST_SKIP() << "freed memory stays in quarantine";
+  Write("quadratic", 1);
+  WriteBroken("broken", 1);
+  WriteModel(folder_.path(), "classifier", 1,
+             "family: CLASSIFIER input { shape: [64] }",
+             ClassifierOnnx(64, 256));
+  const auto cycle = [&](int i) {
+    const std::string name = i % 2 == 0 ? "classifier" : "quadratic";
+    ASSERT_OK(repository_->Load(name, 1));
+    ASSERT_OK_AND_ASSIGN(const auto model, repository_->Find(name, 0));
+    EvaluateAll(*model, 4, std::vector<float>(2 * model->info().dimension, 1));
+    EXPECT_OK(repository_->Compose(
+        {Composition::Kind::kProduct, {{.name = name}}, 1.0 + i % 8}));
+    EXPECT_FALSE(repository_->Load("broken", 1).ok());
+    ASSERT_OK(repository_->Unload(name, 1));
+  };
+  for (int i = 0; i < 20; ++i) cycle(i);
+  const size_t before = ResidentBytes();
+  for (int i = 0; i < 200; ++i) cycle(i);
+  EXPECT_LE(ResidentBytes(), before + (1 << 20));
 }
 
 TEST(ModelStateTest, HasNames) {

@@ -81,6 +81,17 @@ TestModel& TestModel::Input(const std::string& name,
   return *this;
 }
 
+TestModel& TestModel::IntegerInput(const std::string& name,
+                                   std::vector<int64_t> dims, int32_t type) {
+  Input(name, std::move(dims));
+  graph()
+      .mutable_input(graph().input_size() - 1)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->set_elem_type(type);
+  return *this;
+}
+
 TestModel& TestModel::Output(const std::string& name) {
   AddInfo(*graph().mutable_output(), name);
   return *this;

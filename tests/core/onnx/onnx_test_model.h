@@ -37,6 +37,9 @@ class TestModel {
   explicit TestModel(int64_t opset = 17);
 
   TestModel& Input(const std::string& name, std::vector<int64_t> dims);
+  // Of int64 elements, or another type of ONNX.
+  TestModel& IntegerInput(const std::string& name, std::vector<int64_t> dims,
+                          int32_t type = onnx::TensorProto::INT64);
   TestModel& Output(const std::string& name);
   // Float and int64 initialisers.
   TestModel& Weight(const std::string& name, std::vector<int64_t> dims,

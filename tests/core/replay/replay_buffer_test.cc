@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/sampler/initial_states.h"
+#include "core/model/initial_states.h"
 #include "tests/core/replay/fake_files.h"
 #include "tests/core/replay/replay_fixture.h"
 #include "tests/testing/status_matchers.h"

@@ -18,14 +18,14 @@ class RowEnergy : public EnergyFunction {
   explicit RowEnergy(int64_t dimension) : dimension_(dimension) {}
   int64_t dimension() const { return dimension_; }
 
-  absl::Status Energy(int rows, const float* x, float* energy) override {
+  absl::Status Energy(int rows, const float* x, double* energy) override {
     std::vector<float> unused(dimension_);
     for (int b = 0; b < rows; ++b) {
       energy[b] = EvaluateRow(x + b * dimension_, unused.data());
     }
     return absl::OkStatus();
   }
-  absl::Status EnergyAndGradient(int rows, const float* x, float* energy,
+  absl::Status EnergyAndGradient(int rows, const float* x, double* energy,
                                  float* grad_energy) override {
     for (int b = 0; b < rows; ++b) {
       energy[b] = EvaluateRow(x + b * dimension_, grad_energy + b * dimension_);

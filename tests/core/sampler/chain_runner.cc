@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/backend/cpu/tile_ops_cpu.h"
-#include "core/sampler/initial_states.h"
+#include "core/model/initial_states.h"
 #include "tests/core/backend/host_tile.h"
 #include "tests/testing/status_matchers.h"
 

@@ -252,7 +252,7 @@ TEST(TransitionTest, IgebmStepIsItsDefinition) {
   const std::vector<float> xi = stepper.Noise();
   ASSERT_OK(stepper.Step());
   for (size_t i = 0; i < x.size(); ++i) x[i] += 0.2F * xi[i];
-  std::vector<float> e(40);
+  std::vector<double> e(40);
   std::vector<float> g(x.size());
   ASSERT_OK(energy.EnergyAndGradient(40, x.data(), e.data(), g.data()));
   int clipped = 0;
@@ -271,7 +271,7 @@ TEST(TransitionTest, MalaLogRatioIsItsDefinition) {
   HostTile& host = stepper.host();
   const std::vector<float> x = host.position;
   const std::vector<float> g = host.grad_energy;
-  const std::vector<float> e = host.energy;
+  const std::vector<double> e = host.energy;
   ASSERT_OK(stepper.Step());
   const double epsilon = 0.1;
   const double beta = 2;
@@ -372,11 +372,11 @@ TEST(TransitionTest, CarriedValuesAreThoseOfThePosition) {
     run.chains = FirstChains(50);
     run.start = NormalStart(6, 0, 0.3F);
     run.on_step = [&](const ChainTile& tile) {
-      std::vector<float> e(tile.rows);
+      std::vector<double> e(tile.rows);
       std::vector<float> g(tile.rows * 6);
       ASSERT_OK(energy.EnergyAndGradient(tile.rows, tile.position, e.data(),
                                          g.data()));
-      EXPECT_EQ(std::memcmp(e.data(), tile.energy, 4 * e.size()), 0);
+      EXPECT_EQ(std::memcmp(e.data(), tile.energy, 8 * e.size()), 0);
       if (transition->carried() == Carried::kEnergyAndGradient) {
         EXPECT_EQ(std::memcmp(g.data(), tile.grad_energy, 4 * g.size()), 0);
       }
@@ -387,10 +387,10 @@ TEST(TransitionTest, CarriedValuesAreThoseOfThePosition) {
 
 class FailingEnergy final : public EnergyFunction {
  public:
-  absl::Status Energy(int, const float*, float*) override {
+  absl::Status Energy(int, const float*, double*) override {
     return absl::InternalError("device lost");
   }
-  absl::Status EnergyAndGradient(int, const float*, float*, float*) override {
+  absl::Status EnergyAndGradient(int, const float*, double*, float*) override {
     return absl::InternalError("device lost");
   }
 };

@@ -178,7 +178,7 @@ TEST_F(AdmissionTest, BytesAreHeldUntilTheAnswerIsGone) {
   SchedulerOptions options;
   options.max_bytes = 100'000;
   const auto scheduler = Scheduler::Create(*backend_, options);
-  const ScoreSpec spec = MakeScore(model_, 5000);  // 80,000 bytes
+  const ScoreSpec spec = MakeScore(model_, 4000);  // 80,000 bytes
   Running<ScoreJob> first = Start(*scheduler, spec);
   first.AwaitDone();
   EXPECT_GE(scheduler->Load().bytes, 80'000);

@@ -151,7 +151,7 @@ TEST(ScoreDeterminismTest, AmongOthers) {
   SchedulerOptions options;
   options.workers = 2;
   const auto scheduler = Scheduler::Create(*backend, options);
-  const std::vector<float> want =
+  const std::vector<double> want =
       Collect(Start(*scheduler, MakeScore(model, 9))).energies;
   std::vector<Running<ScoreJob>> running;
   for (int i = 0; i < 64; ++i) {

@@ -17,24 +17,25 @@ bool RunsAway(const float* x) { return !(std::abs(x[0]) < 50); }
 // As sqrt(x) has at 0: an energy, but no gradient.
 constexpr float kCusp = 13;
 
-class FakeFunction final : public EnergyFunction {
+class FakeFunction final : public ModelFunction {
  public:
   FakeFunction(const FakeModelOptions& options, int tile_rows)
       : options_(options), tile_rows_(tile_rows) {}
 
-  absl::Status Energy(int rows, const float* x, float* energy) override {
+  absl::Status Energy(int rows, const float* x, double* energy) override {
     BASIN_RETURN_IF_ERROR(Begin(rows));
     const int64_t n = options_.dimension;
     for (int b = 0; b < tile_rows_; ++b) {
       float sum = b < rows ? 0 : std::numeric_limits<float>::quiet_NaN();
       const float* row = x + b * n;
       for (int64_t i = 0; b < rows && i < n; ++i) sum += Term(row[i]);
+      if (b < rows) sum += Field(b) * row[0];
       energy[b] = b < rows && RunsAway(row) ? -row[0] * row[0] : sum;
     }
     return absl::OkStatus();
   }
 
-  absl::Status EnergyAndGradient(int rows, const float* x, float* energy,
+  absl::Status EnergyAndGradient(int rows, const float* x, double* energy,
                                  float* grad_energy) override {
     BASIN_RETURN_IF_ERROR(Begin(rows));
     const int64_t n = options_.dimension;
@@ -44,6 +45,10 @@ class FakeFunction final : public EnergyFunction {
       for (int64_t i = n - 1; i >= 0; --i) {
         if (b < rows) sum += Term(row[i]);
         grad_energy[b * n + i] = b < rows ? Slope(row[i]) : sum;
+      }
+      if (b < rows) {
+        sum += Field(b) * row[0];
+        grad_energy[b * n] += Field(b);
       }
       energy[b] = sum;
       if (b < rows && row[0] == kCusp) {
@@ -57,14 +62,33 @@ class FakeFunction final : public EnergyFunction {
     return absl::OkStatus();
   }
 
+  void SetContext(const float* context) override { context_ = context; }
+  absl::Status ClassEnergies(int rows, const float* x,
+                             float* class_energies) override {
+    BASIN_RETURN_IF_ERROR(Begin(rows));
+    for (int b = 0; b < rows; ++b) {
+      for (int64_t y = 0; y < options_.classes; ++y) {
+        class_energies[b * options_.classes + y] =
+            static_cast<float>(y) * x[b * options_.dimension];
+      }
+    }
+    return absl::OkStatus();
+  }
+
  private:
   absl::Status Begin(int rows) const {
     BASIN_CHECK(rows >= 1 && rows <= tile_rows_);
     return options_.hook ? options_.hook(rows) : absl::OkStatus();
   }
 
+  float Field(int row) const {
+    const int64_t c = options_.context_dimension;
+    return c == 0 ? 0 : context_[row * c];
+  }
+
   const FakeModelOptions options_;
   const int tile_rows_;
+  const float* context_ = nullptr;  // [B, C]
 };
 
 class FakeModel final : public EnergyModel {
@@ -80,8 +104,8 @@ class FakeModel final : public EnergyModel {
   double evaluation_seconds() const override {
     return options_.evaluation_seconds;
   }
-  std::unique_ptr<EnergyFunction> Bind(int tile_rows,
-                                       Workspace& workspace) const override {
+  std::unique_ptr<ModelFunction> Bind(int tile_rows,
+                                      Workspace& workspace) const override {
     BASIN_CHECK(workspace.size >= workspace_bytes());
     return std::make_unique<FakeFunction>(options_, tile_rows);
   }
@@ -99,6 +123,9 @@ std::shared_ptr<const EnergyModel> MakeFakeModel(
   info.version = 1;
   info.dimension = options.dimension;
   info.max_chains = options.max_chains;
+  info.context = options.context;
+  info.context_dimension = options.context_dimension;
+  info.classes = options.classes;
   return std::make_shared<FakeModel>(backend, std::move(info), options);
 }
 

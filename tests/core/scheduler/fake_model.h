@@ -66,6 +66,11 @@ struct FakeModelOptions {
   std::vector<int> tile_sizes = {1, 2, 4, 8, 16};
   double evaluation_seconds = 1e-4;
   int64_t max_chains = 0;
+  // The first C of their elements, a, is a field: E(x) + a x_0.
+  std::vector<ContextInput> context = {};
+  int64_t context_dimension = 0;
+  // E(x, y) = y x_0.
+  int64_t classes = 0;
   // Called at the start of every evaluation; an error becomes its result.
   std::function<absl::Status(int rows)> hook = nullptr;
 };

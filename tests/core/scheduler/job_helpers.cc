@@ -81,7 +81,8 @@ class LoneChain {
     const int64_t n = tile_.dimension;
     const bool gradients = spec_.keep == SampleSpec::Keep::kStatesAndGradients;
     const Carried carried = transition_.carried();
-    std::vector<float> energy(tile_.rows + 64), gradient(n * 64);
+    std::vector<double> energy(tile_.rows + 64);
+    std::vector<float> gradient(n * 64);
     Evaluate(gradients, energy.data(), gradient.data());
     frame->energies[chain_] =
         carried == Carried::kNothing ? energy[0] : *tile_.energy;
@@ -94,7 +95,7 @@ class LoneChain {
   }
 
  private:
-  void Evaluate(bool gradient, float* energy, float* grad_energy) {
+  void Evaluate(bool gradient, double* energy, float* grad_energy) {
     BASIN_CHECK((gradient ? function_->EnergyAndGradient(1, tile_.position,
                                                          energy, grad_energy)
                           : function_->Energy(1, tile_.position, energy))

@@ -15,7 +15,7 @@ using ::basin::testing::MakeFakeModel;
 
 class EndlessJob final : public RowJob {
  public:
-  explicit EndlessJob(int64_t rows) : RowJob({}, rows, int64_t{1} << 40) {}
+  explicit EndlessJob(int64_t rows) : RowJob({}, rows, int64_t{1} << 40, {}) {}
   int64_t StepsAllowed(int64_t done) const override {
     return steps_per_row() - done;
   }

@@ -85,7 +85,7 @@ TEST_F(ResultTest, SummaryAgreesWithTheFrames) {
   ASSERT_EQ(got.frames.size(), 50u);
   EXPECT_EQ(got.result.last_states, got.frames.back().states);
   double mean = 0;
-  for (const float energy : got.frames.back().energies) mean += energy / 3.0;
+  for (const double energy : got.frames.back().energies) mean += energy / 3.0;
   EXPECT_NEAR(got.result.mean_energy, mean, 1e-6);
   // A chain that moved has accepted, one that stood has not.
   int64_t moves = 0;
@@ -188,7 +188,7 @@ TEST_F(ResultTest, ADivergingChainEndsAlone) {
     ASSERT_EQ(got.frames.size(), want.frames.size());
     for (size_t f = 0; f < want.frames.size(); ++f) {
       for (int64_t c = 0; c < 7; ++c) {
-        const float energy = got.frames[f].energies[c];
+        const double energy = got.frames[f].energies[c];
         if (c % 3 != 1) {
           EXPECT_EQ(energy, want.frames[f].energies[c]);
         } else if (f > 10) {

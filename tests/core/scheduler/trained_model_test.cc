@@ -12,7 +12,7 @@
 
 #include "core/backend/backend.h"
 #include "core/model/energy_model.h"
-#include "core/sampler/initial_states.h"
+#include "core/model/initial_states.h"
 #include "core/scheduler/scheduler.h"
 #include "tests/core/scheduler/job_helpers.h"
 #include "tests/testing/status_matchers.h"
@@ -28,7 +28,7 @@ SampleSpec Request(const ModelPtr& model, const TransitionParams& transition,
   SampleSpec spec;
   spec.model = model;
   spec.transition = transition;
-  spec.box = model->info().domain;
+  spec.box = model->info().domain.box;
   spec.chains = chains;
   spec.steps = steps;
   spec.keep_every = std::min<int64_t>(steps, 2);

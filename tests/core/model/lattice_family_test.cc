@@ -1,0 +1,254 @@
+// Ising and Potts models against exact values and sums over all states.
+
+#include <cmath>
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/core/model/evaluate.h"
+#include "tests/core/model/family_fixture.h"
+#include "tests/testing/status_matchers.h"
+
+namespace basin::testing {
+namespace {
+
+using ::testing::HasSubstr;
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+internal::OpenedModel Open(const std::string& lattice,
+                           const std::string& file = "") {
+  const ModelFolder folder;
+  folder.Write("m", absl::StrCat("family: LATTICE lattice { ", lattice, " }"),
+               file);
+  auto model = folder.Open("m");
+  BASIN_CHECK(model.ok());
+  return *std::move(model);
+}
+
+// Energies of all states of a binary model.
+std::vector<double> AllEnergies(const internal::OpenedModel& model) {
+  const auto bits = static_cast<int>(model.settings.info.dimension);
+  const std::vector<float> states = AllBinaryStates(bits);
+  constexpr size_t kBatch = 1 << 12;
+  std::vector<double> energies;
+  const size_t width = kBatch * static_cast<size_t>(bits);
+  for (size_t at = 0; at < states.size(); at += width) {
+    const auto begin = states.begin() + static_cast<int64_t>(at);
+    const auto size = std::min(width, states.size() - at);
+    const auto some =
+        ReferenceEnergies(model, {begin, begin + static_cast<int64_t>(size)});
+    energies.insert(energies.end(), some.begin(), some.end());
+  }
+  return energies;
+}
+
+double MeanEnergy(const std::vector<double>& energies) {
+  const double log_z = LogZ(energies);
+  double mean = 0;
+  for (const double energy : energies)
+    mean += energy * std::exp(-energy - log_z);
+  return mean;
+}
+
+// The table of exact values of the 4 x 4 torus, by transfer matrices.
+TEST(LatticeFamilyTest, IsingOnATorusHasItsExactValues) {
+  struct Exact {
+    double k, log_z, energy_per_site;
+  };
+  for (const Exact& exact : {Exact{0.4, 14.5610930238, -1.3791164823},
+                             Exact{0.5, 17.1053671187, -1.7553802888}}) {
+    const auto energies =
+        AllEnergies(Open(absl::StrCat("size: [4, 4] coupling: ", exact.k)));
+    EXPECT_NEAR(LogZ(energies), exact.log_z, 1e-6);
+    EXPECT_NEAR(MeanEnergy(energies) / (16 * exact.k), exact.energy_per_site,
+                1e-6);
+  }
+}
+
+TEST(LatticeFamilyTest, AnOpenChainHasItsExactValue) {
+  const auto model = Open("size: 5 coupling: 0.5 boundary: FREE");
+  EXPECT_NEAR(LogZ(AllEnergies(model)), 3.946193930633, 1e-9);
+}
+
+// Z = (2 cosh h)^N of independent spins.
+TEST(LatticeFamilyTest, AFieldActsOnEverySite) {
+  const auto model = Open("size: 6 field: 0.25");
+  EXPECT_NEAR(LogZ(AllEnergies(model)), 6 * std::log(2 * std::cosh(0.25)),
+              1e-9);
+}
+
+// All states of `sites` categories of q, one-hot.
+std::vector<float> AllCategories(int sites, int q) {
+  std::vector<float> states;
+  const int count = static_cast<int>(std::lround(std::pow(q, sites)));
+  for (int word = 0; word < count; ++word) {
+    for (int site = 0, rest = word; site < sites; ++site, rest /= q) {
+      for (int a = 0; a < q; ++a) states.push_back(rest % q == a ? 1 : 0);
+    }
+  }
+  return states;
+}
+
+// A ring of N sites: Z = (e^J + q - 1)^N + (q - 1) (e^J - 1)^N.
+TEST(LatticeFamilyTest, PottsOnARingHasItsExactValue) {
+  const auto model = Open("size: 5 states: 3 coupling: 0.75");
+  EXPECT_EQ(model.settings.info.domain.kind, DomainKind::kCategorical);
+  EXPECT_EQ(model.settings.info.domain.classes, 3);
+  EXPECT_EQ(model.settings.info.state_shape, Shape({5, 3}));
+  const double e = std::exp(0.75);
+  EXPECT_NEAR(LogZ(ReferenceEnergies(model, AllCategories(5, 3))),
+              std::log(std::pow(e + 2, 5) + 2 * std::pow(e - 1, 5)), 1e-9);
+}
+
+// Each site alone: Z = (sum_a exp(h_a))^N.
+TEST(LatticeFamilyTest, PottsFieldsAreOfTheStates) {
+  const auto model = Open("size: 3 states: 3 field: [0.5, -0.25, 1]");
+  EXPECT_NEAR(LogZ(ReferenceEnergies(model, AllCategories(3, 3))),
+              3 * std::log(std::exp(0.5) + std::exp(-0.25) + std::exp(1)),
+              1e-9);
+}
+
+// Sites and couplings of a box, site by site.
+struct Box3 {
+  int size[3];
+  bool periodic;
+  std::vector<float> j[3];
+  std::vector<float> h;
+
+  int Site(int a, int b, int c) const {
+    return ((a % size[0]) * size[1] + b % size[1]) * size[2] + c % size[2];
+  }
+  double Energy(const float* x) const {
+    double energy = 0;
+    for (int a = 0; a < size[0]; ++a) {
+      for (int b = 0; b < size[1]; ++b) {
+        for (int c = 0; c < size[2]; ++c) {
+          const int at = Site(a, b, c);
+          const double s = 2 * x[at] - 1;
+          energy -= s * h[at];
+          const int next[] = {Site(a + 1, b, c), Site(a, b + 1, c),
+                              Site(a, b, c + 1)};
+          const int place[] = {a, b, c};
+          for (int axis = 0; axis < 3; ++axis) {
+            if (!periodic && place[axis] + 1 == size[axis]) continue;
+            energy -= double{j[axis][at]} * s * (2 * x[next[axis]] - 1);
+          }
+        }
+      }
+    }
+    return energy;
+  }
+};
+
+Box3 RandomBox(int a, int b, int c, bool periodic) {
+  const auto sites = static_cast<size_t>(a * b * c);
+  Box3 box{{a, b, c}, periodic, {}, RandomFloats(sites, 4)};
+  for (int axis = 0; axis < 3; ++axis) {
+    box.j[axis] = RandomFloats(sites, axis);
+  }
+  for (int x = 0; !periodic && x < a; ++x) {
+    for (int y = 0; y < b; ++y) {
+      for (int z = 0; z < c; ++z) {
+        const int at = box.Site(x, y, z);
+        if (x + 1 == a) box.j[0][at] = 0;
+        if (y + 1 == b) box.j[1][at] = 0;
+        if (z + 1 == c) box.j[2][at] = 0;
+      }
+    }
+  }
+  return box;
+}
+
+std::string FileOf(const Box3& box) {
+  const std::vector<int64_t> shape(box.size, box.size + 3);
+  return SafetensorsBuilder()
+      .Floats("J0", shape, box.j[0])
+      .Floats("J1", shape, box.j[1])
+      .Floats("J2", shape, box.j[2])
+      .Floats("h", shape, box.h)
+      .Build();
+}
+
+TEST(LatticeFamilyTest, CouplingsFromAFileAreThoseOfTheSumOverEdges) {
+  for (const bool periodic : {false, true}) {
+    const Box3 box = RandomBox(3, periodic ? 3 : 2, 4, periodic);
+    const auto model =
+        Open(absl::StrCat("size: [3, ", box.size[1],
+                          ", 4] boundary: ", periodic ? "PERIODIC" : "FREE"),
+             FileOf(box));
+    const size_t sites = box.h.size();
+    std::vector<float> states = RandomFloats(20 * sites, 8);
+    for (float& x : states) x = x > 0 ? 1 : 0;
+    const auto energies = ReferenceEnergies(model, states);
+    for (size_t row = 0; row < 20; ++row) {
+      EXPECT_NEAR(energies[row], box.Energy(&states[row * sites]), 1e-9);
+    }
+    ExpectConditionalsMatch(model, {states.begin(), states.begin() + sites});
+    ExpectGradientMatches(model, RandomFloats(2 * sites, 9));
+  }
+}
+
+TEST(LatticeFamilyTest, ConditionalsMatch) {
+  std::vector<float> states = RandomFloats(16 * 2, 3);
+  for (float& x : states) x = x > 0 ? 1 : 0;
+  ExpectConditionalsMatch(Open("size: [4, 4] coupling: 0.4 field: 0.1"),
+                          states);
+  // An odd ring needs a third colour.
+  ExpectConditionalsMatch(Open("size: 5 coupling: 0.7"), {1, 0, 0, 1, 1});
+  const auto potts = Open(
+      "size: [2, 3] states: 3 coupling: 0.7 "
+      "field: [0, 0.5, 1] boundary: FREE");
+  const auto all = AllCategories(6, 3);
+  ExpectConditionalsMatch(potts,
+                          {all.begin() + 18 * 100, all.begin() + 18 * 102});
+  ExpectGradientMatches(potts, RandomFloats(18 * 3, 2));
+}
+
+TEST(LatticeFamilyTest, IsServedWithItsDomain) {
+  const ModelFolder folder;
+  folder.Write("m", "family: LATTICE lattice { size: [4, 4] coupling: 0.4 }");
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  EXPECT_EQ(model->info().family, "lattice");
+  EXPECT_EQ(ToString(model->info().domain), "binary");
+  EXPECT_TRUE(std::holds_alternative<BernoulliLaw>(model->info().initial));
+  const std::vector<float> up(16, 1);
+  EXPECT_NEAR(EvaluateAll(*model, 1, up).energies[0], -32 * 0.4, 1e-5);
+  folder.Write("m", "family: LATTICE lattice { size: [4, 4] states: 3 }");
+  ASSERT_OK_AND_ASSIGN(const auto potts, folder.Load("m"));
+  EXPECT_EQ(ToString(potts->info().domain), "categorical of 3");
+  EXPECT_EQ(std::get<UniformCategoryLaw>(potts->info().initial).classes, 3);
+}
+
+TEST(LatticeFamilyTest, BadConfigurationsAreRefusedWithTheReason) {
+  const ModelFolder folder;
+  const auto error = [&](const std::string& lattice,
+                         const std::string& file = "") {
+    folder.Write("m", absl::StrCat("family: LATTICE lattice { ", lattice, " }"),
+                 file);
+    return folder.Load("m").status();
+  };
+  EXPECT_THAT(error(""), StatusIs(kInvalid, HasSubstr("lattice.size: axes")));
+  EXPECT_THAT(error("size: [4, 2]"),
+              StatusIs(kInvalid, HasSubstr("at least 3 along a periodic axis "
+                                           "(or boundary: FREE), got 2")));
+  EXPECT_THAT(error("size: [4096, 4096, 4096]"),
+              StatusIs(kInvalid, HasSubstr("lattice.size: elements")));
+  EXPECT_THAT(error("size: 4 states: 1"),
+              StatusIs(kInvalid, HasSubstr("lattice.states: expected 2 to")));
+  EXPECT_THAT(error("size: 4 field: [1, 2]"),
+              StatusIs(kInvalid, HasSubstr("lattice.field: expected 0 or 1")));
+  EXPECT_THAT(error("size: 4 coupling: inf"),
+              StatusIs(kInvalid, HasSubstr("lattice.coupling")));
+  EXPECT_THAT(
+      error("size: 4 boundary: FREE",
+            SafetensorsBuilder().Floats("J0", {4}, {1, 1, 1, 1}).Build()),
+      StatusIs(kInvalid, HasSubstr("expected 0 at the end of the free axis")));
+  EXPECT_THAT(
+      error("size: 4",
+            SafetensorsBuilder().Floats("J1", {4}, {1, 1, 1, 1}).Build()),
+      StatusIs(kInvalid, HasSubstr("tensor 'J1': expected J0 to J0")));
+}
+
+}  // namespace
+}  // namespace basin::testing

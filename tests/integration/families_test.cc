@@ -1,0 +1,348 @@
+// Every model family, context inputs and compositions, over gRPC.
+// tests/data/make_models.py makes the models.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/requests.h"
+#include "tests/integration/server_process.h"
+
+#include "basin/v1/models.grpc.pb.h"
+
+namespace basin::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+const ServerProcess& Server() {
+  static const ServerProcess& server = *[] {
+    ServerProcess::Options options;
+    options.models = BASIN_SOURCE_DIR "/tests/data/models";
+    return new ServerProcess(options);
+  }();
+  return server;
+}
+
+v1::ScoreRequest ScoreOf(const std::string& model,
+                         const std::vector<int64_t>& shape,
+                         const std::vector<float>& values) {
+  v1::ScoreRequest request;
+  request.mutable_model()->set_name(model);
+  *request.mutable_inputs() = FloatTensor(shape, values);
+  return request;
+}
+
+std::vector<float> Energies(const v1::ScoreRequest& request) {
+  const ScoreAnswer answer = Score(Server(), request);
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
+  return FloatsOf(answer.response.energies());
+}
+
+v1::SampleRequest SampleOf(const std::string& model, int64_t chains,
+                           int64_t steps) {
+  v1::SampleRequest request;
+  request.mutable_model()->set_name(model);
+  request.set_chains(chains);
+  request.set_steps(steps);
+  request.set_seed(5);
+  request.mutable_noise();
+  return request;
+}
+
+std::vector<float> States(const v1::SampleRequest& request) {
+  const SampleAnswer answer = Sample(Server(), request);
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
+  return answer.States();
+}
+
+void AddTerm(v1::ModelRef::Terms& terms, const std::string& model,
+             double weight) {
+  v1::ModelRef::Term& term = *terms.add_terms();
+  term.set_model(model);
+  term.set_weight(weight);
+}
+
+// |mean - want| < 5 SE for independent values of this standard deviation.
+void ExpectMean(const std::vector<float>& values, double want, double stddev) {
+  double sum = 0;
+  for (const float value : values) sum += value;
+  const auto n = static_cast<double>(values.size());
+  EXPECT_NEAR(sum / n, want, 5 * stddev / std::sqrt(n));
+}
+
+void ExpectVariance(const std::vector<float>& values, double mean,
+                    double want) {
+  double sum = 0;
+  for (const float value : values) sum += (value - mean) * (value - mean);
+  const auto n = static_cast<double>(values.size());
+  EXPECT_NEAR(sum / n, want, 5 * want * std::sqrt(2 / n));
+}
+
+TEST(Families, AllAreServedAndDescribed) {
+  grpc::ClientContext context;
+  v1::ListModelsResponse response;
+  ASSERT_TRUE(v1::Models::NewStub(Server().channel())
+                  ->List(&context, {}, &response)
+                  .ok());
+  std::string described;
+  for (const v1::Model& model : response.models()) {
+    EXPECT_EQ(model.versions(0).state(), v1::READY)
+        << model.name() << ": " << model.versions(0).reason();
+    described +=
+        model.name() + " " + model.family() + " " + model.domain_kind() + "\n";
+  }
+  EXPECT_EQ(described,
+            "bars rbm binary\nblobs classifier continuous\n"
+            "deep boltzmann binary\ngauss_a mixture continuous\n"
+            "gauss_b mixture continuous\n"
+            "gauss_product composition continuous\nising lattice binary\n"
+            "offset graph continuous\npotts lattice categorical\n"
+            "quadratic graph continuous\nquadratic_bf16 graph continuous\n"
+            "regression graph continuous\n"
+            "ring graph continuous\n");
+}
+
+TEST(Families, GraphSamplesItsRing) {
+  v1::SampleRequest request = SampleOf("ring", 400, 400);
+  const std::vector<float> states = States(request);
+  std::vector<float> radii;
+  for (size_t i = 0; i + 1 < states.size(); i += 2) {
+    radii.push_back(std::hypot(states[i], states[i + 1]));
+  }
+  // p(r) ~ r exp(-8 (r - 2)^2): mean 2 + 1/32, standard deviation 1/4, up to
+  // terms that are smaller than the error.
+  ExpectMean(radii, 2 + 1.0 / 32, 0.25);
+}
+
+TEST(Families, ClassifierHasEnergiesOfXAndOfEachClass) {
+  v1::ScoreRequest request = ScoreOf("blobs", {2, 2}, {2, 0, -1, 1});
+  request.set_want_class_energies(true);
+  const ScoreAnswer answer = Score(Server(), request);
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  const std::vector<float> energies = FloatsOf(answer.response.energies());
+  const std::vector<float> classes = FloatsOf(answer.response.class_energies());
+  ASSERT_EQ(classes.size(), 6U);
+  for (size_t row = 0; row < 2; ++row) {
+    double sum = 0;
+    for (size_t y = 0; y < 3; ++y) sum += std::exp(-classes[3 * row + y]);
+    EXPECT_NEAR(energies[row], -std::log(sum), 1e-4);
+  }
+  request.set_label(1);
+  const std::vector<float> of_label = Energies(request);
+  EXPECT_NEAR(of_label[0], classes[1], 1e-5);
+  EXPECT_NEAR(of_label[1], classes[4], 1e-5);
+}
+
+TEST(Families, RbmScoresItsFreeEnergy) {
+  std::vector<float> images(18, 0);
+  for (int i = 9; i < 12; ++i) images[i] = 1;  // the first row
+  const std::vector<float> energies = Energies(ScoreOf("bars", {2, 9}, images));
+  const auto softplus = [](double x) { return std::log1p(std::exp(x)); };
+  EXPECT_NEAR(energies[0], -6 * softplus(-6), 1e-5);
+  // One unit sees the whole row, three see one pixel each, two see nothing.
+  EXPECT_NEAR(energies[1],
+              12 - softplus(6) - 3 * softplus(-2) - 2 * softplus(-6), 1e-5);
+}
+
+TEST(Families, BoltzmannMachineInLayers) {
+  // x = 1, 0, 1 | 0, 1 | 1
+  EXPECT_NEAR(Energies(ScoreOf("deep", {1, 6}, {1, 0, 1, 0, 1, 1}))[0],
+              -(1.0 + 3 + 1) - (0 + 0) - 8, 1e-6);
+}
+
+TEST(Families, LatticesCountEachEdgeOnce) {
+  EXPECT_NEAR(
+      Energies(ScoreOf("ising", {1, 4, 4}, std::vector<float>(16, 1)))[0],
+      -0.5 * 32, 1e-5);
+  // Categories 0 0 1 1 1: three equal neighbours.
+  EXPECT_NEAR(
+      Energies(ScoreOf("potts", {1, 5, 3},
+                       {1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}))[0],
+      -3, 1e-6);
+}
+
+TEST(Families, LangevinOnBinaryStatesIsRefused) {
+  v1::SampleRequest request = SampleOf("ising", 1, 1);
+  request.mutable_transition()->mutable_mala()->set_step_size(0.1);
+  EXPECT_THAT(Sample(Server(), request).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("transition: expected one for a binary "
+                                "domain")));
+}
+
+TEST(Context, EachChainHasItsOwnCondition) {
+  constexpr int kChains = 600;
+  v1::SampleRequest request = SampleOf("regression", kChains, 200);
+  std::vector<float> xs;
+  for (int chain = 0; chain < kChains; ++chain) {
+    xs.push_back(-3 + 6 * static_cast<float>(chain) / kChains);
+  }
+  (*request.mutable_context())["x"] = FloatTensor({kChains, 1}, xs);
+  std::vector<float> residuals = States(request);
+  ASSERT_EQ(residuals.size(), xs.size());
+  for (size_t i = 0; i < xs.size(); ++i) residuals[i] -= std::sin(xs[i]);
+  ExpectMean(residuals, 0, 0.1);
+  ExpectVariance(residuals, 0, 0.01);
+}
+
+TEST(Context, OneRowServesAll) {
+  v1::ScoreRequest request = ScoreOf("regression", {3, 1}, {0, 0.1F, 0.2F});
+  (*request.mutable_context())["x"] = FloatTensor({1, 1}, {0});
+  EXPECT_THAT(
+      Energies(request),
+      ::testing::Pointwise(::testing::FloatNear(1e-6F), {0.0F, 0.5F, 2.0F}));
+}
+
+TEST(Context, WrongContextIsNamed) {
+  const v1::ScoreRequest none = ScoreOf("regression", {1, 1}, {0});
+  EXPECT_THAT(Score(Server(), none).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("context.x: expected float32")));
+  v1::ScoreRequest unknown = none;
+  (*unknown.mutable_context())["z"] = FloatTensor({1, 1}, {0});
+  EXPECT_THAT(Score(Server(), unknown).status,
+              IsError(grpc::StatusCode::NOT_FOUND,
+                      HasSubstr("context.z: regression has only x")));
+  v1::ScoreRequest rows = none;
+  (*rows.mutable_context())["x"] = FloatTensor({2, 1}, {0, 0});
+  EXPECT_THAT(Score(Server(), rows).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("context.x.shape")));
+  v1::ScoreRequest label = none;
+  label.set_label(1);
+  EXPECT_THAT(Score(Server(), label).status,
+              IsError(grpc::StatusCode::NOT_FOUND, HasSubstr("label")));
+  v1::ScoreRequest range = ScoreOf("blobs", {1, 2}, {0, 0});
+  range.set_label(7);
+  EXPECT_THAT(Score(Server(), range).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("context.label: expected whole numbers in "
+                                "[-1, 2], got 7")));
+}
+
+// In float32 all energies near 1e8 are multiples of 8: every proposal of
+// MALA within some units of x would be as good as any other.
+TEST(Precision, Float64DecidesSmallDifferencesOfLargeEnergies) {
+  const ScoreAnswer answer =
+      Score(Server(), ScoreOf("offset", {2, 1}, {0, 0.25F}));
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  ASSERT_EQ(answer.response.energies().dtype(), v1::FLOAT64);
+  double energies[2];
+  std::memcpy(energies, answer.response.energies().data().data(), 16);
+  EXPECT_EQ(energies[1] - energies[0], 0.03125);
+  const std::vector<float> states = States(SampleOf("offset", 4000, 60));
+  ExpectMean(states, 0, 1);
+  ExpectVariance(states, 0, 1);
+}
+
+TEST(Precision, BFloat16KeepsEnergiesInFloat32) {
+  std::vector<float> x(32);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = std::sin(static_cast<float>(i));
+  }
+  v1::ScoreRequest request = ScoreOf("quadratic", {2, 16}, x);
+  request.set_want_gradients(true);
+  const ScoreAnswer exact = Score(Server(), request);
+  request.mutable_model()->set_name("quadratic_bf16");
+  const ScoreAnswer coarse = Score(Server(), request);
+  ASSERT_TRUE(coarse.status.ok()) << coarse.status.error_message();
+  EXPECT_EQ(FloatsOf(coarse.response.energies()),
+            FloatsOf(exact.response.energies()));
+  const std::vector<float> want = FloatsOf(exact.response.gradients());
+  const std::vector<float> got = FloatsOf(coarse.response.gradients());
+  double most = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(got[i], want[i], 0.03);
+    most = std::max<double>(most, std::abs(got[i] - want[i]));
+  }
+  EXPECT_GT(most, 1e-5);  // or it was not computed in bfloat16 at all
+}
+
+// N(0, 1) times N(2, 1/2): precision 1 + 2, mean 4/3.
+TEST(Composition, ProductOfGaussiansIsTheAnalyticOne) {
+  v1::SampleRequest request = SampleOf("", 2000, 100);
+  v1::ModelRef& model = *request.mutable_model();
+  AddTerm(*model.mutable_product(), "gauss_a", 1);
+  AddTerm(*model.mutable_product(), "gauss_b", 1);
+  request.mutable_transition()->mutable_mala()->set_step_size(0.3);
+  const std::vector<float> states = States(request);
+  ASSERT_EQ(states.size(), 2000U);
+  ExpectMean(states, 4.0 / 3, std::sqrt(1.0 / 3));
+  ExpectVariance(states, 4.0 / 3, 1.0 / 3);
+}
+
+TEST(Composition, RequestAndConfigurationAgree) {
+  v1::ScoreRequest named = ScoreOf("gauss_product", {3, 1}, {-1, 0.5F, 2});
+  v1::ScoreRequest composed = named;
+  composed.mutable_model()->Clear();
+  AddTerm(*composed.mutable_model()->mutable_product(), "gauss_a", 1);
+  AddTerm(*composed.mutable_model()->mutable_product(), "gauss_b", 0.5);
+  EXPECT_EQ(Energies(composed), Energies(named));
+  composed.mutable_model()->set_temperature(2);
+  const std::vector<float> halves = Energies(composed);
+  EXPECT_NEAR(halves[0], Energies(named)[0] / 2, 1e-6);
+}
+
+TEST(Composition, MixtureAndDifferenceAreTheirDefinitions) {
+  const v1::ScoreRequest a = ScoreOf("gauss_a", {2, 1}, {-1, 1.5F});
+  v1::ScoreRequest b = a;
+  b.mutable_model()->set_name("gauss_b");
+  v1::ScoreRequest mixture = a;
+  mixture.mutable_model()->Clear();
+  AddTerm(*mixture.mutable_model()->mutable_mixture(), "gauss_a", 0.3);
+  AddTerm(*mixture.mutable_model()->mutable_mixture(), "gauss_b", 0.7);
+  v1::ScoreRequest difference = a;
+  difference.mutable_model()->Clear();
+  AddTerm(*difference.mutable_model()->mutable_difference(), "gauss_a", 1);
+  AddTerm(*difference.mutable_model()->mutable_difference(), "gauss_b", 0.25);
+  const std::vector<float> ea = Energies(a);
+  const std::vector<float> eb = Energies(b);
+  const std::vector<float> mixed = Energies(mixture);
+  const std::vector<float> differ = Energies(difference);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(mixed[i],
+                -std::log(0.3 * std::exp(-ea[i]) + 0.7 * std::exp(-eb[i])),
+                1e-5);
+    EXPECT_NEAR(differ[i], ea[i] - 0.25 * eb[i], 1e-5);
+  }
+}
+
+TEST(Composition, WhatDoesNotFitIsRefused) {
+  const auto status = [](const auto& fill) {
+    v1::ScoreRequest request = ScoreOf("", {1, 1}, {0});
+    fill(*request.mutable_model());
+    return Score(Server(), request).status;
+  };
+  EXPECT_THAT(
+      status([](v1::ModelRef& model) {
+        AddTerm(*model.mutable_product(), "gauss_a", 1);
+        AddTerm(*model.mutable_product(), "ising", 1);
+      }),
+      IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("one domain")));
+  EXPECT_THAT(status([](v1::ModelRef& model) {
+                AddTerm(*model.mutable_mixture(), "nobody", 1);
+              }),
+              IsError(grpc::StatusCode::NOT_FOUND, HasSubstr("nobody")));
+  EXPECT_THAT(status([](v1::ModelRef& model) { model.mutable_product(); }),
+              IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("terms")));
+  EXPECT_THAT(status([](v1::ModelRef& model) {
+                model.set_name("gauss_a");
+                AddTerm(*model.mutable_product(), "gauss_b", 1);
+              }),
+              IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("both")));
+  EXPECT_THAT(status([](v1::ModelRef& model) {
+                AddTerm(*model.mutable_product(), "gauss_a", NAN);
+              }),
+              IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("weight")));
+}
+
+}  // namespace
+}  // namespace basin::testing
