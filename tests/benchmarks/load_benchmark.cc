@@ -12,6 +12,7 @@
 
 #include "core/base/check.h"
 #include "core/model/energy_model.h"
+#include "tests/benchmarks/benchmark.h"
 #include "tests/testing/model_files.h"
 #include "tests/testing/temp_dir.h"
 
@@ -63,13 +64,10 @@ void Run() {
   BASIN_CHECK(model.ok());
   const double weights =
       static_cast<double>((*model)->info().parameters) * 4 / (1 << 20);
-  const double held = static_cast<double>((*model)->memory_bytes()) / (1 << 20);
   const double resident = ResidentMiB() - before;
-  std::printf(
-      "weights %.0f MiB: loaded in %.2f s, %zu tile sizes; reported %.0f MiB "
-      "= %.2fx, resident %.0f MiB = %.2fx\n",
-      weights, seconds, (*model)->tile_sizes().size(), held, held / weights,
-      resident, resident / weights);
+  benchmarks::Report("load_weights_mib", weights);
+  benchmarks::Report("load_seconds", seconds);
+  benchmarks::Report("load_resident_ratio", resident / weights);
 }
 
 }  // namespace

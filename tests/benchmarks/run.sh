@@ -34,13 +34,14 @@ while (($#)); do
 done
 
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build build --target engine_benchmark architecture_benchmark server_benchmark \
+cmake --build build --target engine_benchmark architecture_benchmark load_benchmark server_benchmark \
   basin_server -- --quiet
 
 results="$(mktemp -d)"
 trap 'rm -r "$results"' EXIT
 echo "Measuring in process ..." >&2
 build/bin/engine_benchmark >"$results/engine"
+build/bin/load_benchmark >"$results/load"
 if /usr/bin/python3 -c 'import torch' 2>/dev/null; then
   /usr/bin/python3 -W ignore tests/benchmarks/architectures.py export "$results/models" >/dev/null
   build/bin/architecture_benchmark "$results/models" >"$results/architectures"

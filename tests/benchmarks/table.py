@@ -65,6 +65,7 @@ def bfloat16_rows(folder):
 def rows(folder):
     """(what, figure, bar, unit); a bar is (">=" or "<=", bound) or None."""
     engine, server = read(folder, "engine"), read(folder, "server")
+    load = read(folder, "load")
     yield from pytorch_rows(folder, "debian_pytorch", "Debian's PyTorch",
                             (">=", 2.5))
     yield from pytorch_rows(folder, "current_pytorch", "another PyTorch", None)
@@ -89,8 +90,12 @@ def rows(folder):
              "resident memory after 10x overload", ("<=", 64), "MiB more"),
             (server, "overload_refusal_ms_p50",
              "refused requests answered in, median", ("<=", 5), "ms"),
-            (server, "overload_refusal_ms_p99", "their 99th percentile", None,
-             "ms"),
+            (server, "overload_refusal_ms_p99", "their 99th percentile",
+             ("<=", 5), "ms"),
+            (load, "load_seconds", "loading a model of 96 MiB of weights",
+             ("<=", 5), "s"),
+            (load, "load_resident_ratio", "its resident memory over its weights",
+             ("<=", 2.3), "x"),
             (engine, "engine_steps_per_second_1_worker",
              "chain-steps/s, 1 worker", None, ""),
             (engine, "engine_steps_per_second_2_workers",
