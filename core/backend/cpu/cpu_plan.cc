@@ -133,6 +133,11 @@ bool NeedsKernel(const Node& node) {
          node.op != Op::kReshape && node.shape.num_elements() > 0;
 }
 
+// Whether the kernels of `op` read a constant second operand packed only.
+bool IsPackedOperand(Op op) {
+  return op == Op::kMatmul || op == Op::kConv || op == Op::kConvBackwardData;
+}
+
 }  // namespace
 
 // Takes states for one Run(), and gives them back.
@@ -288,7 +293,7 @@ void CpuPlan::ReleasePacked(const Graph& graph) {
   for (ValueId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (node.op == Op::kMatmul && i == 1) continue;
+      if (i == 1 && IsPackedOperand(node.op)) continue;
       read[static_cast<size_t>(node.inputs[i])] = true;
     }
   }
