@@ -169,10 +169,10 @@ absl::StatusOr<TransitionParams> TransitionFromProto(
   }
   if (model.has_default_transition) return model.default_transition;
   if (model.domain.kind != DomainKind::kContinuous) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "transition: no transition of this build fits the ",
-        std::string(Name(model.domain.kind)), " domain of ", model.name,
-        ": it can be scored, not sampled"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("transition: no transition of this build fits the ",
+                     std::string(Name(model.domain.kind)), " domain of ",
+                     model.name, ": it can be scored, not sampled"));
   }
   return absl::InvalidArgumentError(
       absl::StrCat("transition: expected one, because ", model.name,
