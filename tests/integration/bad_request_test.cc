@@ -255,7 +255,7 @@ TEST(BadScore, HostileSizesAndValues) {
 
 // What a burst took is given back within seconds: asks the server until then.
 void ExpectMemoryComesBackTo(int64_t before) {
-  if (kAddressSanitizer) return;
+  if (kSanitizedMemory) return;
   constexpr int64_t kSlack = int64_t{64} << 20;
   const absl::Time end = absl::Now() + absl::Seconds(60);
   while (Server().ResidentBytes() - before > kSlack && absl::Now() < end) {

@@ -3,12 +3,12 @@
 
 namespace basin::testing {
 
-// Whether AddressSanitizer is on. It keeps freed memory in quarantine, so
-// resident memory says nothing there.
-#ifdef __SANITIZE_ADDRESS__
-inline constexpr bool kAddressSanitizer = true;
+// Whether AddressSanitizer or ThreadSanitizer is on. They keep freed memory,
+// or memory about memory, so what is resident says nothing there.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitizedMemory = true;
 #else
-inline constexpr bool kAddressSanitizer = false;
+inline constexpr bool kSanitizedMemory = false;
 #endif
 
 }  // namespace basin::testing

@@ -1,7 +1,5 @@
 #include "core/model/energy_model.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -382,23 +380,6 @@ TEST(EnergyModelTest, DamagedFilesAreErrors) {
     }
     LoadBytes(config, damaged).status().IgnoreError();
   }
-}
-
-// Bytes in use by the program.
-size_t HeapBytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
-
-TEST(EnergyModelTest, LoadingAgainAndAgainKeepsMemoryFlat) {
-  EnergyModel::LoadOptions options;
-  options.max_tile_rows = 4;
-  const auto cycle = [&options] {
-    const auto model = LoadFrom(DemoModelsPath(), "mnist_classifier", options);
-    return model.ok() ? (*model)->memory_bytes() : 0;
-  };
-  ASSERT_GT(cycle(), 0);
-  cycle();
-  const size_t before = HeapBytes();
-  for (int i = 0; i < 50; ++i) cycle();
-  EXPECT_LE(HeapBytes(), before + (1 << 20));
 }
 
 }  // namespace

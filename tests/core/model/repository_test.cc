@@ -295,7 +295,7 @@ size_t ResidentBytes() {
 }
 
 TEST_F(RepositoryTest, LoadingAndUnloadingReturnsTheMemory) {
-  if (kAddressSanitizer) GTEST_SKIP() << "freed memory stays in quarantine";
+  if (kSanitizedMemory) GTEST_SKIP() << "freed memory stays in quarantine";
   Write("quadratic", 1);
   WriteBroken("broken", 1);
   WriteModel(folder_.path(), "classifier", 1,
