@@ -87,6 +87,15 @@ absl::StatusOr<std::vector<float>> DecodeContext(const ContextFields& fields,
     parts.push_back(std::move(part));
   }
   const auto stride = static_cast<size_t>(model.context_dimension);
+  // One input with a row for each makes rows of all of them.
+  const int64_t row_bytes =
+      model.context_dimension * static_cast<int64_t>(sizeof(float));
+  if (row_bytes > 0 && rows > fields.max_bytes / row_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("context: expected at most ", fields.max_bytes,
+                     " bytes (max_message_bytes), got ", rows, " rows of ",
+                     row_bytes, " bytes; send them in several requests"));
+  }
   std::vector<float> context(static_cast<size_t>(rows) * stride);
   for (size_t i = 0; i < parts.size(); ++i) {
     const ContextInput& input = model.context[i];

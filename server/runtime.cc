@@ -49,12 +49,42 @@ bool IsComposition(const v1::ModelRef& ref) {
   return ref.composition_case() != v1::ModelRef::COMPOSITION_NOT_SET;
 }
 
-absl::StatusOr<std::shared_ptr<const EnergyModel>> Runtime::FindModel(
-    const v1::ModelRef& ref) const {
+void Runtime::FindOrCompose(const v1::ModelRef& ref, Wait wait,
+                            std::function<void(ModelOr)> then) const {
+  // A client that repeats itself finds what it asked for before.
+  constexpr size_t kMaxWaiting = 32;
+  if (!IsComposition(ref)) return then(FindModel(ref));
+  const auto composition = CompositionFromProto(ref);
+  if (!composition.ok()) return then(composition.status());
+  ModelOr known = repository->FindComposed(*composition);
+  if (!known.ok() || *known != nullptr) return then(std::move(known));
+  const bool queued = composer->TryRun(
+      [this, composition = *composition, wait = std::move(wait), then] {
+        if (draining) {
+          return then(absl::UnavailableError("the server is draining"));
+        }
+        if (clock->Now() >= wait.deadline) {
+          return then(absl::DeadlineExceededError(
+              "the call's deadline passed before its composition was "
+              "compiled"));
+        }
+        if (wait.cancelled && wait.cancelled()) {
+          return then(absl::CancelledError("the client cancelled the call"));
+        }
+        then(repository->Compose(composition));
+      },
+      kMaxWaiting);
+  if (queued) return;
+  then(absl::ResourceExhaustedError(
+      absl::StrCat("model: ", kMaxWaiting,
+                   " compositions wait to be compiled; try again in "
+                   "a few seconds")));
+}
+
+Runtime::ModelOr Runtime::FindModel(const v1::ModelRef& ref) const {
   if (IsComposition(ref)) {
-    BASIN_ASSIGN_OR_RETURN(const Composition composition,
-                           CompositionFromProto(ref));
-    return repository->Compose(composition);
+    return absl::InvalidArgumentError(
+        "model: expected a name, got a composition");
   }
   if (ref.has_temperature()) {
     return absl::InvalidArgumentError(

@@ -2,6 +2,7 @@
 #define BASIN_SERVER_RUNTIME_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -55,11 +56,20 @@ struct Runtime {
   // Whether every model of the folder has been tried.
   std::atomic<bool> models_loaded = false;
 
-  // The ready model that `ref`, the request's field "model", names or
-  // composes; a new composition takes seconds: call on `composer` then.
+  using ModelOr = absl::StatusOr<std::shared_ptr<const EnergyModel>>;
+  // The ready model that `ref`, the request's field "model", names.
   // InvalidArgument, NotFound, Unavailable, FailedPrecondition.
-  absl::StatusOr<std::shared_ptr<const EnergyModel>> FindModel(
-      const v1::ModelRef& ref) const;
+  ModelOr FindModel(const v1::ModelRef& ref) const;
+  // Passes the model that `ref` names or composes to `then`: at once, or on
+  // `composer` if it has to be compiled first. Not if the deadline has passed
+  // or `cancelled` says so when its turn comes; ResourceExhausted if too many
+  // wait for theirs. `ref` must stay until then.
+  struct Wait {
+    absl::Time deadline = absl::InfiniteFuture();
+    std::function<bool()> cancelled;
+  };
+  void FindOrCompose(const v1::ModelRef& ref, Wait wait,
+                     std::function<void(ModelOr)> then) const;
 
   // When a refused request may be tried again.
   absl::Duration RetryDelay() const;

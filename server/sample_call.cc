@@ -69,9 +69,7 @@ grpc::ServerWriteReactor<v1::SampleEvent>* SampleCall::Start(
     const v1::SampleRequest& request) {
   auto call = std::make_shared<SampleCall>(runtime, Deadline(context), request);
   call->self_ = call;
-  Executor& executor =
-      IsComposition(request.model()) ? *runtime.composer : *runtime.streams;
-  executor.Run([call] { call->Begin(); });
+  runtime.streams->Run([call] { call->FindModel(); });
   return call.get();
 }
 
@@ -115,8 +113,8 @@ void SampleCall::Abandon() {
   Schedule();
 }
 
-void SampleCall::Begin() {
-  if (absl::Status status = Submit(); !status.ok()) {
+void SampleCall::Begin(Runtime::ModelOr model) {
+  if (absl::Status status = Submit(std::move(model)); !status.ok()) {
     {
       MutexLock lock(mu_);
       finished_ = true;
@@ -134,13 +132,24 @@ void SampleCall::Begin() {
   if (abandoned) Abandon();
 }
 
-absl::Status SampleCall::Submit() {
-  BASIN_RETURN_IF_ERROR(call_.admission());
+void SampleCall::FindModel() {
+  if (!call_.admission().ok()) return Begin(call_.admission());
   if (runtime_.clock->Now() >= deadline_) {
-    return absl::DeadlineExceededError(
-        "the call's deadline had passed when it arrived");
+    return Begin(absl::DeadlineExceededError(
+        "the call's deadline had passed when it arrived"));
   }
-  BASIN_ASSIGN_OR_RETURN(model_, runtime_.FindModel(request_.model()));
+  const auto self = shared_from_this();
+  const auto abandoned = [self] {
+    MutexLock lock(self->mu_);
+    return self->abandoned_;
+  };
+  runtime_.FindOrCompose(
+      request_.model(), {deadline_, abandoned},
+      [self](Runtime::ModelOr model) { self->Begin(std::move(model)); });
+}
+
+absl::Status SampleCall::Submit(Runtime::ModelOr model) {
+  BASIN_ASSIGN_OR_RETURN(model_, std::move(model));
   BASIN_ASSIGN_OR_RETURN(
       SamplePlan plan,
       DecodeSampleRequest(request_, model_->info(), runtime_.options.limits,

@@ -43,9 +43,11 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   // What Pump() does once it has let go of the lock.
   enum class Action { kNothing, kWrite, kWriteAndFinish, kFinish };
 
+  // Finds the request's model, then goes on with Begin().
+  void FindModel();
   // Submits the job and sends `accepted`.
-  void Begin();
-  absl::Status Submit();
+  void Begin(Runtime::ModelOr model);
+  absl::Status Submit(Runtime::ModelOr model);
   absl::Status FillPlan(SamplePlan& plan);
   absl::Time JobDeadline(JobOptions::OnDeadline on_deadline) const;
 

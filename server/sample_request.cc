@@ -204,7 +204,8 @@ absl::StatusOr<SamplePlan> DecodeSampleRequest(const v1::SampleRequest& request,
   BASIN_RETURN_IF_ERROR(DecodeOutput(request.output(), plan));
   BASIN_RETURN_IF_ERROR(DecodeOptions(request, plan.spec.options));
   BASIN_RETURN_IF_ERROR(DecodeInit(request, model, plan));
-  ContextFields fields = {request.context(), std::nullopt, plan.spec.chains};
+  ContextFields fields = {request.context(), std::nullopt, plan.spec.chains,
+                          limits.max_message_bytes};
   if (request.has_label()) fields.label = request.label();
   BASIN_ASSIGN_OR_RETURN(plan.spec.context, DecodeContext(fields, model));
   return plan;

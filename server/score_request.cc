@@ -53,7 +53,8 @@ absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
                                        : ScoreSpec::Want::kEnergy;
   spec.want_class_energies = request.want_class_energies();
   BASIN_RETURN_IF_ERROR(CheckResponseBytes(spec, model, limits));
-  ContextFields fields = {request.context(), std::nullopt, spec.rows};
+  ContextFields fields = {request.context(), std::nullopt, spec.rows,
+                          limits.max_message_bytes};
   if (request.has_label()) fields.label = request.label();
   BASIN_ASSIGN_OR_RETURN(spec.context, DecodeContext(fields, model));
   return spec;
@@ -61,6 +62,7 @@ absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
 
 absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
                                          const v1::ScoreRequest& request,
+                                         Runtime::ModelOr model,
                                          ScoreStart start) {
   PendingScore pending;
   pending.arrival = runtime.clock->Now();
@@ -68,7 +70,7 @@ absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
     return absl::DeadlineExceededError(
         "the call's deadline had passed when the request arrived");
   }
-  BASIN_ASSIGN_OR_RETURN(pending.model, runtime.FindModel(request.model()));
+  BASIN_ASSIGN_OR_RETURN(pending.model, std::move(model));
   BASIN_ASSIGN_OR_RETURN(ScoreSpec spec,
                          DecodeScoreRequest(request, pending.model->info(),
                                             runtime.options.limits));

@@ -13,6 +13,7 @@
 
 #include "core/scheduler/job.h"
 #include "server/request_limits.h"
+#include "server/runtime.h"
 
 namespace basin {
 
@@ -20,8 +21,6 @@ namespace v1 {
 class ScoreRequest;
 class ScoreResponse;
 }  // namespace v1
-
-struct Runtime;
 
 // A score under way.
 struct PendingScore {
@@ -46,8 +45,10 @@ absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
                                              const ModelInfo& model,
                                              const RequestLimits& limits);
 
+// `model` is what the request's "model" means, or why there is none.
 absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
                                          const v1::ScoreRequest& request,
+                                         Runtime::ModelOr model,
                                          ScoreStart start);
 
 // Fills in the response, or returns why there is none.

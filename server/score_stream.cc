@@ -29,20 +29,30 @@ ScoreStreamCall::ScoreStreamCall(Runtime& runtime, absl::Time deadline)
       error_(call_.admission()) {}
 
 void ScoreStreamCall::OnReadDone(bool ok) {
-  if (!ok || !IsComposition(request_.model())) return Received(ok);
-  runtime_.composer->Run([self = shared_from_this()] {
-    // Without locks, so that the cache has it when Accept() asks.
-    const auto composed = self->runtime_.FindModel(self->request_.model());
-    self->Received(true);
-  });
+  if (!ok) {
+    {
+      MutexLock lock(mu_);
+      reading_ = false;
+      half_closed_ = true;
+    }
+    return Schedule();
+  }
+  const auto self = shared_from_this();
+  const auto ended = [self] {
+    MutexLock lock(self->mu_);
+    return !self->error_.ok();
+  };
+  runtime_.FindOrCompose(
+      request_.model(), {deadline_, ended},
+      [self](Runtime::ModelOr model) { self->Received(std::move(model)); });
 }
 
-void ScoreStreamCall::Received(bool ok) {
+void ScoreStreamCall::Received(Runtime::ModelOr model) {
   {
     MutexLock lock(mu_);
     reading_ = false;
-    has_request_ = ok;
-    half_closed_ = !ok;
+    has_request_ = true;
+    model_ = std::move(model);
   }
   Schedule();
 }
@@ -117,7 +127,8 @@ void ScoreStreamCall::Accept() {
   start.listener = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->Schedule();
   };
-  auto pending = SubmitScore(runtime_, request_, std::move(start));
+  auto pending =
+      SubmitScore(runtime_, request_, std::move(model_), std::move(start));
   if (!pending.ok()) {
     error_ = pending.status();
     return;

@@ -45,8 +45,8 @@ class ScoreStreamCall final
     bool finish = false;
   };
 
-  // The client's next message is in request_, or (not `ok`) none will come.
-  void Received(bool ok);
+  // The client's next message is in request_; `model` is the one it means.
+  void Received(Runtime::ModelOr model);
   void Schedule();
   void Pump();
   Actions Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -73,6 +73,7 @@ class ScoreStreamCall final
   absl::Status error_ ABSL_GUARDED_BY(mu_);  // ends the stream
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool has_request_ ABSL_GUARDED_BY(mu_) = false;
+  Runtime::ModelOr model_ ABSL_GUARDED_BY(mu_);  // of that request
   bool half_closed_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;

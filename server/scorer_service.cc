@@ -1,3 +1,4 @@
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -24,16 +25,7 @@ class ScoreCall final : public grpc::ServerUnaryReactor,
       const v1::ScoreRequest& request, v1::ScoreResponse& response) {
     auto call = std::make_shared<ScoreCall>(runtime, response);
     call->self_ = call;
-    const absl::Time deadline = Deadline(context);
-    if (!IsComposition(request.model())) {
-      call->Submit(deadline, request);
-    } else {
-      runtime.composer->Run([call, deadline, &request] {
-        // Without locks, so that the cache has it when Submit() asks.
-        const auto composed = call->runtime_.FindModel(request.model());
-        call->Submit(deadline, request);
-      });
-    }
+    call->Begin(Deadline(context), request);
     return call.get();
   }
 
@@ -43,14 +35,26 @@ class ScoreCall final : public grpc::ServerUnaryReactor,
         response_(response) {}
 
   void OnCancel() override {
+    cancelled_ = true;
     runtime_.streams->Run([self = shared_from_this()] { self->Abandon(); });
   }
   void OnDone() override { self_.reset(); }
 
  private:
-  void Submit(absl::Time deadline, const v1::ScoreRequest& request) {
-    absl::Status status = call_.admission();
-    if (status.ok()) {
+  void Begin(absl::Time deadline, const v1::ScoreRequest& request) {
+    if (!call_.admission().ok()) return Finish(call_.End(call_.admission()));
+    const auto self = shared_from_this();
+    runtime_.FindOrCompose(
+        request.model(), {deadline, [self] { return self->cancelled_.load(); }},
+        [self, deadline, &request](Runtime::ModelOr model) {
+          self->Submit(deadline, request, std::move(model));
+        });
+  }
+
+  void Submit(absl::Time deadline, const v1::ScoreRequest& request,
+              Runtime::ModelOr model) {
+    absl::Status status;
+    {
       ScoreStart start;
       start.deadline = deadline;
       start.request_id = call_.id();
@@ -58,7 +62,8 @@ class ScoreCall final : public grpc::ServerUnaryReactor,
         if (const auto self = weak.lock()) self->Schedule();
       };
       MutexLock lock(mu_);  // the listener may come before pending_ is set
-      auto pending = SubmitScore(runtime_, request, std::move(start));
+      auto pending =
+          SubmitScore(runtime_, request, std::move(model), std::move(start));
       status = pending.status();
       finished_ = !status.ok();
       if (status.ok()) pending_ = *std::move(pending);
@@ -91,6 +96,8 @@ class ScoreCall final : public grpc::ServerUnaryReactor,
   RpcCall call_;
   v1::ScoreResponse& response_;
   std::shared_ptr<ScoreCall> self_;  // from Start() to OnDone()
+
+  std::atomic<bool> cancelled_ = false;
 
   Mutex mu_;
   PendingScore pending_ ABSL_GUARDED_BY(mu_);

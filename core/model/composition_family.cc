@@ -185,6 +185,10 @@ absl::StatusOr<OpenedModel> OpenTerm(const ModelFiles& files,
     return FieldError("composition.term.model", "the name of a model",
                       absl::StrCat("'", term.name, "'"));
   }
+  if (--*files.terms_left < 0) {
+    return absl::InvalidArgumentError(
+        "compositions of compositions have at most 64 terms in all");
+  }
   ModelFiles of_term = files;
   of_term.depth = files.depth + 1;
   of_term.version = term.version;
@@ -294,8 +298,9 @@ absl::Status CheckComposition(const Composition& composition) {
     const double weight = composition.terms[i].weight;
     const std::string field = absl::StrCat("terms[", i, "].weight");
     if (!is_float(weight)) return error(field, "a finite number", weight);
-    if (composition.kind == Composition::Kind::kMixture && !(weight > 0)) {
-      return error(field, "more than 0 in a mixture", weight);
+    if (composition.kind == Composition::Kind::kMixture &&
+        !(static_cast<float>(weight) > 0)) {
+      return error(field, "more than 0 in a mixture, as a float32", weight);
     }
     if (is_difference && i == 0 && weight != 1) {
       return error(field, "1 for the first term of a difference", weight);

@@ -23,6 +23,8 @@ struct ModelFiles {
   int64_t version = 0;
   EnergyModel::LoadOptions limits;
   int depth = 0;  // of compositions that this one is a term of
+  // How many more terms may be opened, compositions of compositions and all.
+  std::shared_ptr<int> terms_left = std::make_shared<int>(64);
 
   // A file of the version.
   std::string Path(const std::string& name) const;

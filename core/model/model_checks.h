@@ -22,6 +22,13 @@ std::vector<float> ProbePoints(const ModelInfo& info, int count);
 // far as `precision` lets them.
 absl::Status CheckFinite(const Evaluation& evaluation, Precision precision);
 
+// `probe`, of another tile size, gives the energies of `expected` for `points`
+// up to rounding: a model that reads its own row count does not.
+absl::Status CheckRowCountDoesNotMatter(ModelProbe& probe,
+                                        absl::Span<const float> points,
+                                        const Evaluation& expected,
+                                        Precision precision);
+
 // Each row's bits stay the same next to other rows, in another place, next to
 // rows that are not a number, and alone. `expected` belongs to `points`, a
 // whole tile of `probe`.

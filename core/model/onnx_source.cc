@@ -111,6 +111,10 @@ absl::Status SetRange(const ContextSettings* said, ContextInput* context) {
   if (said == nullptr) return absl::OkStatus();
   context->lower = std::max(context->lower, said->lower.value_or(-INFINITY));
   context->upper = std::min(context->upper, said->upper.value_or(INFINITY));
+  if (context->dtype != DType::kFloat32) {
+    context->lower = std::ceil(context->lower);
+    context->upper = std::floor(context->upper);
+  }
   context->default_value = said->default_value;
   const float value = said->default_value.value_or(context->lower);
   if (context->lower <= value && value <= context->upper) {

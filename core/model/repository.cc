@@ -69,6 +69,8 @@ class RepositoryImpl : public ModelRepository {
   absl::Status Unload(const std::string& name, int64_t version) override;
   absl::StatusOr<std::shared_ptr<const EnergyModel>> Find(
       const std::string& name, int64_t version) const override;
+  absl::StatusOr<std::shared_ptr<const EnergyModel>> FindComposed(
+      const Composition& composition) override;
   absl::StatusOr<std::shared_ptr<const EnergyModel>> Compose(
       const Composition& composition) override;
   std::vector<ModelStatus> List() const override;
@@ -94,6 +96,9 @@ class RepositoryImpl : public ModelRepository {
   // The files of a loaded model, if they are still what was loaded.
   absl::StatusOr<internal::OpenedModel> OpenAgain(
       const ModelInfo& loaded) const;
+  // The terms; their versions in `composition` become those that are meant.
+  absl::StatusOr<internal::CompositionCache::Terms> Resolve(
+      Composition* composition) const;
   absl::StatusOr<std::shared_ptr<const EnergyModel>> CompileTerms(
       const Composition& composition,
       const internal::CompositionCache::Terms& models) const;
@@ -314,6 +319,14 @@ absl::StatusOr<internal::OpenedModel> RepositoryImpl::OpenAgain(
 absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::CompileTerms(
     const Composition& composition,
     const internal::CompositionCache::Terms& models) const {
+  size_t bytes = 0;
+  for (const auto& model : models) bytes += model->memory_bytes();
+  if (bytes > options_.load.max_memory_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("composition: its terms hold ", bytes >> 20,
+                     " MiB, the limit of a model is ",
+                     options_.load.max_memory_bytes >> 20, " MiB"));
+  }
   std::vector<internal::OpenedModel> terms;
   internal::OpenedModel composed;
   ModelInfo& info = composed.settings.info;
@@ -350,23 +363,40 @@ absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::CompileTerms(
   return internal::CompileModel(backend_, std::move(composed), options_.load);
 }
 
-absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::Compose(
-    const Composition& composition) {
-  BASIN_RETURN_IF_ERROR(CheckComposition(composition));
-  Composition resolved = composition;
+absl::StatusOr<internal::CompositionCache::Terms> RepositoryImpl::Resolve(
+    Composition* composition) const {
+  BASIN_RETURN_IF_ERROR(CheckComposition(*composition));
   internal::CompositionCache::Terms terms;
-  for (Composition::Term& term : resolved.terms) {
+  for (Composition::Term& term : composition->terms) {
     BASIN_ASSIGN_OR_RETURN(auto model, Find(term.name, term.version));
     term.version = model->info().version;
     terms.push_back(std::move(model));
   }
+  return terms;
+}
+
+absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::FindComposed(
+    const Composition& composition) {
+  Composition resolved = composition;
+  BASIN_ASSIGN_OR_RETURN(const auto terms, Resolve(&resolved));
+  return compositions_.Find(KeyOf(resolved), terms);
+}
+
+absl::StatusOr<std::shared_ptr<const EnergyModel>> RepositoryImpl::Compose(
+    const Composition& composition) {
+  Composition resolved = composition;
+  BASIN_ASSIGN_OR_RETURN(const auto terms, Resolve(&resolved));
   const std::string key = KeyOf(resolved);
-  if (auto known = compositions_.Find(key, terms)) return known;
   MutexLock one_at_a_time(compose_mu_);
   // Who waited finds what the one before made.
   if (auto known = compositions_.Find(key, terms)) return known;
   BASIN_ASSIGN_OR_RETURN(auto model, CompileTerms(resolved, terms));
   compositions_.Add(key, terms, model);
+  // One that was unloaded meanwhile was not there to be dropped.
+  for (const auto& term : terms) {
+    const auto now = Find(term->info().name, term->info().version);
+    if (!now.ok() || *now != term) compositions_.DropThoseOf(term.get());
+  }
   return model;
 }
 

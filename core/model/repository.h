@@ -90,6 +90,10 @@ class ModelRepository {
   virtual absl::StatusOr<std::shared_ptr<const EnergyModel>> Compose(
       const Composition& composition) = 0;
 
+  // The same, but null where Compose() would have to compile. Does not block.
+  virtual absl::StatusOr<std::shared_ptr<const EnergyModel>> FindComposed(
+      const Composition& composition) = 0;
+
   // All versions known, by name and version.
   virtual std::vector<ModelStatus> List() const = 0;
 };

@@ -351,6 +351,9 @@ absl::StatusOr<Tensor> HostReduce(Op op, const Tensor& x, const IntList& axes,
     return absl::InvalidArgumentError(
         absl::StrCat("reduces the empty shape ", x.shape().ToString()));
   }
+  // The result is small, the work is not: a loop may ask for it many times.
+  BASIN_RETURN_IF_ERROR(
+      TakeFromBudget(x.dtype(), x.num_elements(), bytes_left));
   BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(x.dtype(), shape, bytes_left));
   IntList strides = BroadcastStrides(shape, x.shape());
   BASIN_RETURN_IF_ERROR(

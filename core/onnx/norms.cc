@@ -35,10 +35,8 @@ int64_t CountAlong(NodeContext& n, const Value& x, const IntList& axes) {
 Value MeanAlong(NodeContext& n, const Value& x, const IntList& axes) {
   const Value sum = SumAlong(n, x, axes);
   const int64_t count = CountAlong(n, x, axes);
-  if (x.is_integer()) {
-    return n.Binary(ScalarOp::kDiv, sum, n.NumberLike(x, count));
-  }
-  return n.Binary(ScalarOp::kMul, sum, Number(1 / static_cast<float>(count)));
+  // Not times 1 / count, which would be rounded to float32 in double, too.
+  return n.Binary(ScalarOp::kDiv, sum, n.NumberLike(x, count));
 }
 
 IntList AxesFrom(int first, int rank) {

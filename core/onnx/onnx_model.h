@@ -8,10 +8,10 @@
 //
 // Accepted: opsets 7 to 23 of the default domain, without sparse or quantised
 // tensors, and with the operators that SupportedOperators() names; subgraphs
-// and model functions are unrolled. Everything is computed in float32: weights and
-// inputs of float16, bfloat16 and float64 become float32. So do integers and
-// bools that depend on the inputs; they are exact up to 2^24, and divide and
-// cast as integers do. Integers that depend on constants only are 64 bits.
+// and model functions are unrolled. Everything is computed in float32: weights
+// and inputs of float16, bfloat16 and float64 become float32. So do integers
+// and bools that depend on the inputs; they are exact up to 2^24, and divide
+// and cast as integers do. Integers that depend on constants only are 64 bits.
 
 #include <cstdint>
 #include <map>

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/string_view.h>
 #include <absl/types/span.h>
 
@@ -85,7 +86,7 @@ absl::Status CheckContextValue(const ContextInput& input, float value) {
   return Invalid(
       field,
       absl::StrCat("whole numbers in [", whole(lower), ", ", whole(upper), "]"),
-      value);
+      absl::StrFormat("%.8g", value));
 }
 
 // [rows, C] or [1, C].

@@ -176,6 +176,23 @@ TEST_F(CompositionTest, ConfigurationsMayCompose) {
   EXPECT_EQ(model->info().default_steps, 7);
 }
 
+// Four levels of 16 would be 65,536 models.
+TEST_F(CompositionTest, NestedTermsAreCountedInAll) {
+  std::string below = "a";
+  for (const std::string name : {"c1", "c2", "c3"}) {
+    std::string terms;
+    for (int version = 1; version <= 16; ++version) {
+      absl::StrAppend(&terms, " term { model: \"", below,
+                      "\" version: ", version, " }");
+    }
+    folder_.Write(
+        name, absl::StrCat("family: COMPOSITION composition {", terms, " }"));
+    below = name;
+  }
+  EXPECT_THAT(folder_.Load("c3").status(),
+              StatusIs(kInvalid, HasSubstr("at most 64 terms in all")));
+}
+
 TEST_F(CompositionTest, BadConfigurationsAreRefusedWithTheReason) {
   const auto error = [&](const std::string& composition) {
     folder_.Write("bad", absl::StrCat("family: COMPOSITION composition { ",

@@ -292,6 +292,24 @@ std::string SqrtOfZero() {
       .Build();
 }
 
+// E(x) = |x|^2 / N: no row sees another, but each sees how many there are.
+std::string RowCountOnnx() {
+  return OnnxBuilder()
+      .Input("x", {-1, 2})
+      .Ints("first", {0})
+      .Ints("axes", {1})
+      .Node("Shape", {"x"}, "shape")
+      .Node("Gather", {"shape", "first"}, "rows")
+      .Node("Cast", {"rows"}, "n")
+      .IntAttribute("to", 1)
+      .Node("Mul", {"x", "x"}, "squares")
+      .Node("ReduceSum", {"squares", "axes"}, "sum")
+      .IntAttribute("keepdims", 0)
+      .Node("Div", {"sum", "n"}, "energy")
+      .Output("energy", {-1})
+      .Build();
+}
+
 std::vector<BadModel> BadModels() {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   return {
@@ -312,6 +330,8 @@ std::vector<BadModel> BadModels() {
        QuadraticOnnx(2), kInvalid, "output 'energy': expected logits [N, K]"},
       {"NoOutputNamedEnergy", GraphConfig(2), TwoOutputs("a", "b"), kInvalid,
        "expected one output, or one named 'energy'; got 'a', 'b'"},
+      {"ReadsItsRowCount", GraphConfig(2), RowCountOnnx(), kInvalid,
+       "the energy depends on the number of rows"},
       {"MixesRows", GraphConfig(2), RowMixingOnnx(2), kInvalid,
        "the model mixes the rows of its batch"},
       {"EnergyIsNan", GraphConfig(2), SumOf("Log"), kInvalid,
