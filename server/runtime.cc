@@ -82,10 +82,6 @@ void Runtime::FindOrCompose(const v1::ModelRef& ref, Wait wait,
 }
 
 Runtime::ModelOr Runtime::FindModel(const v1::ModelRef& ref) const {
-  if (IsComposition(ref)) {
-    return absl::InvalidArgumentError(
-        "model: expected a name, got a composition");
-  }
   if (ref.has_temperature()) {
     return absl::InvalidArgumentError(
         "model.temperature: expected a composition with it, got none; "

@@ -59,6 +59,7 @@ struct Runtime {
   using ModelOr = absl::StatusOr<std::shared_ptr<const EnergyModel>>;
   // The ready model that `ref`, the request's field "model", names.
   // InvalidArgument, NotFound, Unavailable, FailedPrecondition.
+  // REQUIRES: !IsComposition(ref).
   ModelOr FindModel(const v1::ModelRef& ref) const;
   // Passes the model that `ref` names or composes to `then`: at once, or on
   // `composer` if it has to be compiled first. Not if the deadline has passed
