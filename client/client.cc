@@ -126,6 +126,7 @@ v1::ScoreRequest PartRequest(const v1::ModelRef& model, const v1::Tensor& part,
   request.set_want_gradients(options.want ==
                              ScoreOptions::Want::kEnergyAndGradient);
   request.set_want_class_energies(options.want_class_energies);
+  request.set_want_log_likelihood(options.want_log_likelihood);
   request.set_priority(options.priority);
   if (options.label.has_value()) request.set_label(*options.label);
   for (const auto& [name, tensor] : options.context) {
@@ -162,11 +163,14 @@ absl::Status AppendRows(const v1::Tensor& tensor, AnyArray& array) {
 // and within a step in order of chains.
 class DrawCollector {
  public:
-  explicit DrawCollector(int64_t chains) : chains_(chains) {}
-
   absl::Status Add(const v1::SampleEvent::Draws& draws) {
     if (draws.first_chain() == 0) {
       steps_.insert(steps_.end(), draws.steps().begin(), draws.steps().end());
+    }
+    // A resumed request does not know how many chains there are.
+    for (const v1::Tensor* tensor : {&draws.states(), &draws.energies()}) {
+      if (tensor->shape_size() < 2) continue;
+      chains_ = std::max(chains_, draws.first_chain() + tensor->shape(1));
     }
     const absl::Status parts[] = {Append(draws.states(), states_),
                                   Append(draws.energies(), energies_),
@@ -197,12 +201,29 @@ class DrawCollector {
     return AppendRows(tensor, array);
   }
 
-  const int64_t chains_;
+  int64_t chains_ = 0;
   std::vector<int64_t> steps_;
   Array states_;
   EnergyArray energies_;
   Array gradients_;
 };
+
+// Moves what is large out of the summary.
+absl::Status TakeFromSummary(SampleResult& result) {
+  v1::SampleEvent::Summary& summary = result.summary;
+  absl::Status status;
+  if (summary.has_tuned_variance()) {
+    status.Update(AppendRows(summary.tuned_variance(), result.tuned_variance));
+    summary.clear_tuned_variance();
+  }
+  if (summary.has_log_weights()) {
+    status.Update(AppendRows(summary.log_weights(), result.log_weights));
+    summary.clear_log_weights();
+  }
+  result.resume_token = std::move(*summary.mutable_resume_token());
+  summary.clear_resume_token();
+  return status;
+}
 
 class GrpcClient final : public Client {
  public:
@@ -318,13 +339,14 @@ absl::StatusOr<SampleResult> GrpcClient::Sample(
   CallScope call(options);
   const auto reader = sampler_->Sample(call.context(), request);
   SampleResult result;
-  DrawCollector collector(std::max<int64_t>(request.chains(), 1));
+  DrawCollector collector;
   absl::Status malformed;
   for (v1::SampleEvent event; malformed.ok() && reader->Read(&event);) {
     if (event.has_accepted()) result.accepted = event.accepted();
     if (event.has_draws()) malformed = collector.Add(event.draws());
-    if (event.has_summary()) result.summary = event.summary();
     if (on_event) on_event(event);
+    if (event.has_summary())
+      result.summary = std::move(*event.mutable_summary());
   }
   if (!malformed.ok()) {
     call.context()->TryCancel();
@@ -334,6 +356,8 @@ absl::StatusOr<SampleResult> GrpcClient::Sample(
   const absl::Status status = ToStatus(reader->Finish());
   if (!status.ok()) return status;
   collector.MoveTo(result);
+  malformed = TakeFromSummary(result);
+  if (!malformed.ok()) return malformed;
   return result;
 }
 
@@ -364,6 +388,11 @@ absl::StatusOr<ScoreResult> GrpcClient::Score(const v1::ModelRef& model,
     if (options.want_class_energies) {
       malformed.Update(
           AppendRows(response.class_energies(), result.class_energies));
+    }
+    if (options.want_log_likelihood) {
+      malformed.Update(
+          AppendRows(response.log_likelihoods(), result.log_likelihoods));
+      result.log_z = response.log_z();
     }
     if (options.on_progress && malformed.ok()) {
       options.on_progress(result.energies.shape[0]);

@@ -61,6 +61,11 @@ struct SampleResult {
   Array states;                // [k, chains, D...]; empty if not asked for
   EnergyArray energies;        // [k, chains]; empty if not asked for
   Array gradients;             // as states, if asked for
+
+  // Taken out of the summary; empty where it has none.
+  Array tuned_variance;      // [D...], for SampleRequest.metric
+  EnergyArray log_weights;   // [chains]
+  std::string resume_token;  // for SampleRequest.resume_token
 };
 
 struct ScoreResult {
@@ -68,6 +73,9 @@ struct ScoreResult {
   EnergyArray energies;  // [n]
   Array gradients;       // [n, D...], if asked for
   Array class_energies;  // [n, K], if asked for
+
+  EnergyArray log_likelihoods;  // [n], if asked for
+  v1::LogZ log_z;               // what they subtract, with its error
 };
 
 struct ScoreOptions {
@@ -75,6 +83,7 @@ struct ScoreOptions {
   enum class Want { kEnergy, kEnergyAndGradient };
   Want want = Want::kEnergy;
   bool want_class_energies = false;
+  bool want_log_likelihood = false;
   int priority = 0;  // 1 (first) to 9; 0 = the server's default
   // The model's other inputs, [n, ...] or [1, ...] for all rows.
   std::map<std::string, v1::Tensor> context;

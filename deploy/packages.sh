@@ -11,7 +11,7 @@ set -euo pipefail
 build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
   protobuf-compiler protobuf-compiler-grpc libabsl-dev libeigen3-dev
   libdnnl-dev ocl-icd-opencl-dev libonnx-dev prometheus-cpp-dev libcli11-dev
-  libpng-dev nlohmann-json3-dev zlib1g-dev libgtest-dev libgmock-dev)
+  libpng-dev libssl-dev nlohmann-json3-dev zlib1g-dev libgtest-dev libgmock-dev)
 quickstart=(python3 python3-numpy python3-matplotlib)
 test=(python3 python3-numpy python3-grpcio python3-protobuf
   libonnx-testdata)

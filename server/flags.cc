@@ -107,6 +107,10 @@ void AddEngine(CLI::App& app, ServerOptions& options) {
   AddText(app, "--max_isa", options.max_isa, "ISA",
           "Best instruction set to use: x86-64, x86-64-v3 or x86-64-v4, so "
           "that a mixed fleet agrees on its bytes [the processor's]");
+  AddText(app, "--resume_key_file", options.resume_key_file, "FILE",
+          "Secret that authenticates resume tokens, at least 16 bytes; the "
+          "same on all servers that take each other's [none: tokens detect "
+          "damage, not forgery]");
   AddDuration(app, "--quantum", options.quantum, absl::Microseconds(100),
               "Time that a worker keeps a batch before it is formed anew");
   AddDuration(app, "--drain_timeout", options.drain_timeout,
@@ -249,6 +253,20 @@ absl::Status CheckOptions(const ServerOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status ReadResumeKey(ServerOptions& options) {
+  if (options.resume_key_file.empty()) return absl::OkStatus();
+  constexpr size_t kMinBytes = 16;
+  std::ifstream file(options.resume_key_file, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  options.resume_key = text.str();
+  if (options.resume_key.size() >= kMinBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--resume_key_file: expected a readable file of at least ",
+                   kMinBytes, " bytes, got ", options.resume_key_file, " with ",
+                   options.resume_key.size()));
+}
+
 ParsedFlags Fail(absl::string_view why) {
   ParsedFlags result;
   result.action = ParsedFlags::Action::kFail;
@@ -297,7 +315,8 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
        {&result.options.state, &result.options.metrics_listen}) {
     if (*place == "none") place->clear();
   }
-  const absl::Status status = CheckOptions(result.options);
+  absl::Status status = CheckOptions(result.options);
+  if (status.ok()) status = ReadResumeKey(result.options);
   return status.ok() ? result : Fail(status.message());
 }
 

@@ -148,13 +148,11 @@ void Metrics::AddTransitions() {
                                 "Proposals that could be rejected");
   auto& accepts = AddCounters(*registry_, "basin_accepts_total",
                               "Proposals that were accepted");
-  const auto all = AllTransitions();
-  BASIN_CHECK(all.size() == kTransitions);
-  for (int i = 0; i < kTransitions; ++i) {
+  for (const Transition* transition : AllTransitions()) {
     const std::map<std::string, std::string> labels = {
-        {"transition", std::string(all[i]->name())}};
-    transitions_[i] = {all[i]->name(), &chain_steps.Add(labels),
-                       &proposals.Add(labels), &accepts.Add(labels)};
+        {"transition", std::string(transition->name())}};
+    transitions_.push_back({transition->name(), &chain_steps.Add(labels),
+                            &proposals.Add(labels), &accepts.Add(labels)});
   }
 }
 

@@ -72,7 +72,6 @@ class Metrics : public SchedulerObserver {
   void OnCancelled(std::string_view where, int64_t wasted) override;
 
  private:
-  static constexpr int kTransitions = 5;
   static constexpr int kCodes = 17;
 
   struct PerTransition {
@@ -107,7 +106,7 @@ class Metrics : public SchedulerObserver {
   prometheus::Counter& sample_evaluations_;
   prometheus::Counter& score_evaluations_;
   std::array<prometheus::Histogram*, kRpcMethods> request_seconds_;
-  std::array<PerTransition, kTransitions> transitions_;
+  std::vector<PerTransition> transitions_;
   std::vector<Labelled> rejected_;
   std::vector<Labelled> cancelled_;
 

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "basin/v1/common.pb.h"
 #include "basin/v1/models.pb.h"
@@ -23,21 +26,74 @@ TransitionParams DefaultsFor(TransitionKind kind, const ModelInfo& model) {
   return params;
 }
 
-// What every kind has.
-template <typename Kind>
-TransitionParams WithStepSize(TransitionKind kind, const Kind& message,
-                              const ModelInfo& model) {
+// The fields that messages of transitions have, where this one has them.
+template <typename Message>
+absl::StatusOr<TransitionParams> ParamsFrom(TransitionKind kind,
+                                            const Message& message,
+                                            const ModelInfo& model) {
   TransitionParams params = DefaultsFor(kind, model);
-  if (message.has_step_size()) params.step_size = message.step_size();
+  if constexpr (requires { message.has_step_size(); }) {
+    if (message.has_step_size()) params.step_size = message.step_size();
+    // Which would mean that none is given.
+    if (message.has_step_size() && message.step_size() == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("transition.", std::string(Name(kind)),
+                       ".step_size: expected a number > 0, got 0"));
+    }
+  }
+  if constexpr (requires { message.has_noise_std(); }) {
+    if (message.has_noise_std()) params.noise_std = message.noise_std();
+  }
+  if constexpr (requires { message.has_gradient_clip(); }) {
+    if (message.has_gradient_clip()) {
+      params.gradient_clip = message.gradient_clip();
+    }
+  }
+  if constexpr (requires { message.has_leaps(); }) {
+    if (message.has_leaps()) params.leaps = message.leaps();
+  }
+  if constexpr (requires { message.has_sites(); }) {
+    if (message.has_sites()) params.leaps = message.sites();
+  }
+  if constexpr (requires { message.has_jitter(); }) {
+    if (message.has_jitter()) params.jitter = message.jitter();
+  }
+  if constexpr (requires { message.has_friction(); }) {
+    if (message.has_friction()) params.friction = message.friction();
+  }
+  if constexpr (requires { message.has_momentum(); }) {
+    if (message.has_momentum()) params.momentum = message.momentum();
+  }
   return params;
 }
 
-template <typename Kind>
-TransitionParams WithNoise(TransitionKind kind, const Kind& message,
-                           const ModelInfo& model) {
-  TransitionParams params = WithStepSize(kind, message, model);
-  if (message.has_noise_std()) params.noise_std = message.noise_std();
-  return params;
+// The other way.
+template <typename Message>
+void ParamsTo(const TransitionParams& params, Message* message) {
+  if constexpr (requires { message->has_step_size(); }) {
+    message->set_step_size(params.step_size);
+  }
+  if constexpr (requires { message->has_noise_std(); }) {
+    message->set_noise_std(params.noise_std);
+  }
+  if constexpr (requires { message->has_gradient_clip(); }) {
+    message->set_gradient_clip(params.gradient_clip);
+  }
+  if constexpr (requires { message->has_leaps(); }) {
+    if (params.leaps > 0) message->set_leaps(params.leaps);
+  }
+  if constexpr (requires { message->has_sites(); }) {
+    if (params.leaps > 0) message->set_sites(params.leaps);
+  }
+  if constexpr (requires { message->has_jitter(); }) {
+    message->set_jitter(params.jitter);
+  }
+  if constexpr (requires { message->has_friction(); }) {
+    message->set_friction(params.friction);
+  }
+  if constexpr (requires { message->has_momentum(); }) {
+    message->set_momentum(params.momentum);
+  }
 }
 
 std::string InitialText(const InitialLaw& law) {
@@ -105,6 +161,16 @@ void InputsToProto(const ModelInfo& info, v1::Model& out) {
   }
 }
 
+// The names of those that the model's chains can move by.
+std::vector<std::string> FittingTransitions(const ModelInfo& model) {
+  std::vector<std::string> names;
+  for (const Transition* transition : AllTransitions()) {
+    if (!CheckFits(transition->kind(), model).ok()) continue;
+    names.emplace_back(transition->name());
+  }
+  return names;
+}
+
 void DescribeModel(const EnergyModel& model, int64_t max_chains,
                    v1::Model& out) {
   const ModelInfo& info = model.info();
@@ -118,9 +184,8 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
     BoxToProto(info.domain.box, *out.mutable_domain());
   }
   out.set_initial(InitialText(info.initial));
-  for (const Transition* transition : AllTransitions()) {
-    if (!CheckFits(transition->kind(), info).ok()) continue;
-    out.add_transitions(std::string(transition->name()));
+  for (std::string& name : FittingTransitions(info)) {
+    out.add_transitions(std::move(name));
   }
   if (info.has_default_transition) {
     TransitionToProto(info.default_transition,
@@ -135,6 +200,7 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
   out.set_domain_kind(std::string(Name(info.domain.kind)));
   InputsToProto(info, out);
   out.set_classes(info.classes);
+  if (info.log_z.has_value()) LogZToProto(*info.log_z, *out.mutable_log_z());
   const DeviceInfo& device = model.backend().info();
   out.set_device(absl::StrCat(device.kind, " ", device.isa));
   for (const int rows : model.tile_sizes()) out.add_tile_rows(rows);
@@ -145,55 +211,87 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
 }  // namespace
 
 absl::StatusOr<TransitionParams> TransitionFromProto(
-    const v1::Transition& transition, const ModelInfo& model) {
-  switch (transition.kind_case()) {
+    const v1::Transition& message, const ModelInfo& model) {
+  const auto from = [&](TransitionKind kind, const auto& fields) {
+    return ParamsFrom(kind, fields, model);
+  };
+  switch (message.kind_case()) {
     case v1::Transition::kUla:
-      return WithStepSize(TransitionKind::kUla, transition.ula(), model);
+      return from(TransitionKind::kUla, message.ula());
     case v1::Transition::kMala:
-      return WithStepSize(TransitionKind::kMala, transition.mala(), model);
+      return from(TransitionKind::kMala, message.mala());
     case v1::Transition::kRandomWalk:
-      return WithStepSize(TransitionKind::kRandomWalk, transition.random_walk(),
-                          model);
-    case v1::Transition::kIgebm: {
-      const v1::Transition::Igebm& igebm = transition.igebm();
-      TransitionParams params = WithNoise(TransitionKind::kIgebm, igebm, model);
-      if (igebm.has_gradient_clip()) {
-        params.gradient_clip = igebm.gradient_clip();
-      }
-      return params;
-    }
+      return from(TransitionKind::kRandomWalk, message.random_walk());
+    case v1::Transition::kIgebm:
+      return from(TransitionKind::kIgebm, message.igebm());
     case v1::Transition::kJem:
-      return WithNoise(TransitionKind::kJem, transition.jem(), model);
+      return from(TransitionKind::kJem, message.jem());
+    case v1::Transition::kHmc:
+      return from(TransitionKind::kHmc, message.hmc());
+    case v1::Transition::kUnderdamped:
+      return from(TransitionKind::kUnderdamped, message.underdamped());
+    case v1::Transition::kUnderdampedMetropolis:
+      return from(TransitionKind::kUnderdampedMetropolis,
+                  message.underdamped_metropolis());
+    case v1::Transition::kMinimize:
+      return from(TransitionKind::kMinimize, message.minimize());
+    case v1::Transition::kGibbs:
+      return from(TransitionKind::kGibbs, message.gibbs());
+    case v1::Transition::kSiteMetropolis:
+      return from(TransitionKind::kSiteMetropolis, message.site_metropolis());
+    case v1::Transition::kSiteHeatBath:
+      return from(TransitionKind::kSiteHeatBath, message.site_heat_bath());
+    case v1::Transition::kGibbsWithGradients:
+      return from(TransitionKind::kGibbsWithGradients,
+                  message.gibbs_with_gradients());
+    case v1::Transition::kDiscreteLangevin:
+      return from(TransitionKind::kDiscreteLangevin,
+                  message.discrete_langevin());
+    case v1::Transition::kDelayedAcceptance:
+      return from(TransitionKind::kDelayedAcceptance,
+                  message.delayed_acceptance());
     case v1::Transition::KIND_NOT_SET:
       break;
   }
   if (model.has_default_transition) return model.default_transition;
-  if (model.domain.kind != DomainKind::kContinuous) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("transition: no transition of this build fits the ",
-                     std::string(Name(model.domain.kind)), " domain of ",
-                     model.name, ": it can be scored, not sampled"));
-  }
   return absl::InvalidArgumentError(
       absl::StrCat("transition: expected one, because ", model.name,
-                   " has no default transition, got none"));
+                   " has no default transition, got none; these fit: ",
+                   absl::StrJoin(FittingTransitions(model), ", ")));
 }
 
 void TransitionToProto(const TransitionParams& params, v1::Transition& out) {
   switch (params.kind) {
     case TransitionKind::kUla:
-      return out.mutable_ula()->set_step_size(params.step_size);
+      return ParamsTo(params, out.mutable_ula());
     case TransitionKind::kMala:
-      return out.mutable_mala()->set_step_size(params.step_size);
+      return ParamsTo(params, out.mutable_mala());
     case TransitionKind::kRandomWalk:
-      return out.mutable_random_walk()->set_step_size(params.step_size);
+      return ParamsTo(params, out.mutable_random_walk());
     case TransitionKind::kIgebm:
-      out.mutable_igebm()->set_step_size(params.step_size);
-      out.mutable_igebm()->set_noise_std(params.noise_std);
-      return out.mutable_igebm()->set_gradient_clip(params.gradient_clip);
+      return ParamsTo(params, out.mutable_igebm());
     case TransitionKind::kJem:
-      out.mutable_jem()->set_step_size(params.step_size);
-      return out.mutable_jem()->set_noise_std(params.noise_std);
+      return ParamsTo(params, out.mutable_jem());
+    case TransitionKind::kHmc:
+      return ParamsTo(params, out.mutable_hmc());
+    case TransitionKind::kUnderdamped:
+      return ParamsTo(params, out.mutable_underdamped());
+    case TransitionKind::kUnderdampedMetropolis:
+      return ParamsTo(params, out.mutable_underdamped_metropolis());
+    case TransitionKind::kMinimize:
+      return ParamsTo(params, out.mutable_minimize());
+    case TransitionKind::kGibbs:
+      return ParamsTo(params, out.mutable_gibbs());
+    case TransitionKind::kSiteMetropolis:
+      return ParamsTo(params, out.mutable_site_metropolis());
+    case TransitionKind::kSiteHeatBath:
+      return ParamsTo(params, out.mutable_site_heat_bath());
+    case TransitionKind::kGibbsWithGradients:
+      return ParamsTo(params, out.mutable_gibbs_with_gradients());
+    case TransitionKind::kDiscreteLangevin:
+      return ParamsTo(params, out.mutable_discrete_langevin());
+    case TransitionKind::kDelayedAcceptance:
+      return ParamsTo(params, out.mutable_delayed_acceptance());
   }
 }
 
@@ -214,6 +312,11 @@ void TimesToProto(const Times& times, v1::Timings& out) {
   out.set_queued_seconds(absl::ToDoubleSeconds(times.queued));
   out.set_running_seconds(absl::ToDoubleSeconds(times.running));
   out.set_sending_seconds(absl::ToDoubleSeconds(times.sending));
+}
+
+void LogZToProto(const KnownLogZ& log_z, v1::LogZ& out) {
+  out.set_value(log_z.value);
+  out.set_standard_error(log_z.standard_error);
 }
 
 void BoxToProto(const Box& box, v1::Box& out) {

@@ -16,6 +16,7 @@ namespace basin {
 
 namespace v1 {
 class Box;
+class LogZ;
 class Model;
 class ModelVersion;
 class Target;
@@ -39,6 +40,7 @@ void TransitionToProto(const TransitionParams& params, v1::Transition& out);
 void TargetToProto(const DeclaredTarget& target, v1::Target& out);
 void TimesToProto(const Times& times, v1::Timings& out);
 void BoxToProto(const Box& box, v1::Box& out);
+void LogZToProto(const KnownLogZ& log_z, v1::LogZ& out);
 void ModelVersionToProto(const ModelStatus& status, v1::ModelVersion& out);
 
 // `versions` are all of one model; `max_chains` is the server's limit.

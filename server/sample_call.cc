@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include <absl/strings/str_cat.h>
 #include <grpcpp/support/status.h>
 
 #include "core/base/status_macros.h"
@@ -43,6 +44,12 @@ void AcceptedToProto(const std::string& request_id, const SampleSpec& spec,
                     .Target(spec.transition, spec.inverse_temperature),
                 *out.mutable_target());
   TransitionToProto(spec.transition, *out.mutable_transition());
+  if (spec.surrogate != nullptr) {
+    out.mutable_transition()
+        ->mutable_delayed_acceptance()
+        ->mutable_surrogate()
+        ->set_name(spec.surrogate->info().name);
+  }
   out.set_steps(spec.steps);
 }
 
@@ -78,7 +85,8 @@ SampleCall::SampleCall(Runtime& runtime, absl::Time deadline,
     : runtime_(runtime),
       call_(runtime, RpcMethod::kSample),
       deadline_(deadline),
-      request_(request),
+      received_(request),
+      request_(&request),
       last_progress_(call_.arrival()) {}
 
 void SampleCall::OnWriteDone(bool ok) {
@@ -138,13 +146,19 @@ void SampleCall::FindModel() {
     return Begin(absl::DeadlineExceededError(
         "the call's deadline had passed when it arrived"));
   }
+  if (received_.has_resume_token()) {
+    auto resumed = DecodeResumeToken(received_, runtime_.options.resume_key);
+    if (!resumed.ok()) return Begin(resumed.status());
+    resumed_ = *std::move(resumed);
+    request_ = resumed_.request.get();
+  }
   const auto self = shared_from_this();
   const auto abandoned = [self] {
     MutexLock lock(self->mu_);
     return self->abandoned_;
   };
   runtime_.FindOrCompose(
-      request_.model(), {deadline_, abandoned},
+      request_->model(), {deadline_, abandoned},
       [self](Runtime::ModelOr model) { self->Begin(std::move(model)); });
 }
 
@@ -152,12 +166,20 @@ absl::Status SampleCall::Submit(Runtime::ModelOr model) {
   BASIN_ASSIGN_OR_RETURN(model_, std::move(model));
   BASIN_ASSIGN_OR_RETURN(
       SamplePlan plan,
-      DecodeSampleRequest(request_, model_->info(), runtime_.options.limits,
+      DecodeSampleRequest(*request_, model_->info(), runtime_.options.limits,
                           FreshSeed()));
   plan.spec.model = model_;
+  BASIN_RETURN_IF_ERROR(FindOtherModels(plan.spec));
+  if (received_.has_resume_token()) {
+    BASIN_RETURN_IF_ERROR(
+        FillResumed(std::move(resumed_), model_->info(), plan));
+  }
+  annealing_ = plan.spec.annealing;
+  BASIN_RETURN_IF_ERROR(CheckTokenSize(plan.spec));
   BASIN_RETURN_IF_ERROR(runtime_.scheduler->CheckAdmission(plan.spec));
   BASIN_RETURN_IF_ERROR(FillPlan(plan));
   transition_ = plan.spec.transition;
+  seed_ = plan.spec.seed;
   chains_ = plan.spec.chains;
   AcceptedToProto(call_.id(), plan.spec, *event_.mutable_accepted());
   DrawsEncoder::Options encoder = EncoderOptions(
@@ -171,6 +193,48 @@ absl::Status SampleCall::Submit(Runtime::ModelOr model) {
   return absl::OkStatus();
 }
 
+absl::Status SampleCall::FindOtherModels(SampleSpec& spec) const {
+  const auto find = [&](absl::string_view field, const v1::ModelRef& ref,
+                        std::shared_ptr<const EnergyModel>& found) {
+    if (IsComposition(ref) || ref.name().empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, ": expected the name of a served model, got none"));
+    }
+    BASIN_ASSIGN_OR_RETURN(found, runtime_.FindModel(ref));
+    return absl::OkStatus();
+  };
+  const v1::Transition& transition = request_->transition();
+  if (transition.has_delayed_acceptance()) {
+    BASIN_RETURN_IF_ERROR(find("transition.delayed_acceptance.surrogate",
+                               transition.delayed_acceptance().surrogate(),
+                               spec.surrogate));
+  }
+  if (spec.annealing.base != AnnealingOptions::Base::kModel) {
+    return absl::OkStatus();
+  }
+  return find("annealing.base", request_->annealing().base(), spec.base);
+}
+
+absl::Status SampleCall::CheckTokenSize(const SampleSpec& spec) const {
+  if (!request_->output().resume_token()) return absl::OkStatus();
+  if (annealing_.direction == AnnealingOptions::Direction::kReverse) {
+    return absl::InvalidArgumentError(
+        "output.resume_token: expected none with annealing.direction REVERSE, "
+        "whose chains end far from their target");
+  }
+  // Positions, momenta at most, weights; and the request is in it.
+  const int64_t row_bytes =
+      2 * model_->info().dimension * int64_t{sizeof(float)} +
+      int64_t{sizeof(double)};
+  const int64_t most = runtime_.options.limits.max_message_bytes / 2 -
+                       static_cast<int64_t>(request_->ByteSizeLong());
+  if (spec.rows() <= most / row_bytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "output.resume_token: expected chains whose states fit into half of "
+      "max_message_bytes, ",
+      most, " bytes, got ", spec.rows(), " of ", row_bytes, " bytes"));
+}
+
 absl::Status SampleCall::FillPlan(SamplePlan& plan) {
   const ModelInfo& info = model_->info();
   const bool may_have_buffer =
@@ -181,6 +245,7 @@ absl::Status SampleCall::FillPlan(SamplePlan& plan) {
     BASIN_ASSIGN_OR_RETURN(buffer, runtime_.replay->Get(info));
   }
   BASIN_ASSIGN_OR_RETURN(draw_, FillInitialStates(info, buffer.get(), plan));
+  BASIN_RETURN_IF_ERROR(FillClamped(info, plan));
   if (plan.write_back && !draw_.slots.empty()) replay_ = std::move(buffer);
 
   JobOptions& options = plan.spec.options;
@@ -270,14 +335,19 @@ SampleCall::Action SampleCall::End(SampleResult result) {
   }
   event_.Clear();
   v1::SampleEvent::Summary& summary = *event_.mutable_summary();
-  SummaryToProto(transition_.kind, chains_, model_->info().dimension, result,
+  SummaryToProto(transition_.kind, chains_, model_->info(), annealing_, result,
                  summary);
+  if (request_->output().resume_token() && result.resume.steps > 0) {
+    summary.set_resume_token(EncodeResumeToken(
+        *request_, model_->info(), seed_, result, runtime_.options.resume_key));
+  }
   summary.mutable_energy_trace()->Add(trace_.values().begin(),
                                       trace_.values().end());
   TimesToProto({result.queued, result.running, sending_},
                *summary.mutable_timings());
   if (replay_ != nullptr) {
-    summary.set_replay_written(replay_->WriteBack(draw_, result.last_states));
+    summary.set_replay_written(replay_->WriteBack(
+        draw_, SeenStates(result, chains_, model_->info().dimension)));
   }
   return Action::kWriteAndFinish;
 }

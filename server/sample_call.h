@@ -13,6 +13,7 @@
 #include "core/base/mutex.h"
 #include "core/scheduler/job.h"
 #include "server/draws_encoder.h"
+#include "server/resume_token.h"
 #include "server/runtime.h"
 #include "server/sample_request.h"
 
@@ -48,6 +49,10 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   // Submits the job and sends `accepted`.
   void Begin(Runtime::ModelOr model);
   absl::Status Submit(Runtime::ModelOr model);
+  // The models that stand beside the request's own.
+  absl::Status FindOtherModels(SampleSpec& spec) const;
+  // That a resume token, if one is asked for, will fit into the answer.
+  absl::Status CheckTokenSize(const SampleSpec& spec) const;
   absl::Status FillPlan(SamplePlan& plan);
   absl::Time JobDeadline(JobOptions::OnDeadline on_deadline) const;
 
@@ -66,14 +71,18 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   Runtime& runtime_;
   RpcCall call_;
   const absl::Time deadline_;
-  const v1::SampleRequest& request_;
+  const v1::SampleRequest& received_;
 
   std::shared_ptr<SampleCall> self_;  // from Start() to OnDone()
   std::atomic<bool> scheduled_ = false;
 
-  // Written by Begin() alone, before job_ is set.
+  // Written before job_ is set, by FindModel() and Begin().
+  ResumedRequest resumed_;            // without a request if it does not resume
+  const v1::SampleRequest* request_;  // received_, or the resumed one
   TransitionParams transition_;
+  uint64_t seed_ = 0;
   int64_t chains_ = 0;
+  AnnealingOptions annealing_;
   std::shared_ptr<const EnergyModel> model_;
   std::shared_ptr<ReplayBuffer> replay_;  // to write back into; may be null
   ReplayDraw draw_;

@@ -13,6 +13,7 @@
 #include "core/model/initial_states.h"
 #include "core/sampler/transition.h"
 #include "server/context_request.h"
+#include "server/ensemble_request.h"
 #include "server/proto_convert.h"
 #include "server/tensor_convert.h"
 
@@ -58,29 +59,6 @@ absl::Status CheckBytes(const SampleSpec& spec, const ModelInfo& model,
   return absl::OkStatus();
 }
 
-absl::Status CheckBound(absl::string_view field, double value,
-                        const Box& domain) {
-  if (value >= domain.lower && value <= domain.upper) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, ": expected a value in the model's domain [",
-                   domain.lower, ", ", domain.upper, "], got ", value));
-}
-
-absl::Status DecodeBox(const v1::Box& request, const Box& domain, Box& box) {
-  box = domain;
-  if (request.has_lower()) {
-    BASIN_RETURN_IF_ERROR(CheckBound("box.lower", request.lower(), domain));
-    box.lower = static_cast<float>(request.lower());
-  }
-  if (request.has_upper()) {
-    BASIN_RETURN_IF_ERROR(CheckBound("box.upper", request.upper(), domain));
-    box.upper = static_cast<float>(request.upper());
-  }
-  if (box.lower < box.upper) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "box: expected lower < upper, got [", box.lower, ", ", box.upper, "]"));
-}
-
 absl::Status DecodeTransition(const v1::SampleRequest& request,
                               const ModelInfo& model, SampleSpec& spec) {
   if (request.has_inverse_temperature()) {
@@ -94,9 +72,39 @@ absl::Status DecodeTransition(const v1::SampleRequest& request,
   }
   BASIN_ASSIGN_OR_RETURN(spec.transition,
                          TransitionFromProto(request.transition(), model));
-  return GetTransition(spec.transition.kind)
-      .Configure(spec.transition, spec.inverse_temperature)
-      .status();
+  return CheckFits(spec.transition.kind, model);
+}
+
+// Checks the transition's parameters and fills in those that have defaults.
+absl::Status FillDefaults(SampleSpec& spec) {
+  TransitionParams& params = spec.transition;
+  BASIN_ASSIGN_OR_RETURN(
+      const ChainCoefficients coefficients,
+      GetTransition(params.kind).Configure(params, spec.inverse_temperature));
+  params.leaps = coefficients.leaps;
+  const bool has_friction =
+      params.kind == TransitionKind::kUnderdamped ||
+      params.kind == TransitionKind::kUnderdampedMetropolis;
+  if (has_friction && params.friction == 0) params.friction = 1;
+  return absl::OkStatus();
+}
+
+// A row for every replica of every chain, from one for each chain, or from one
+// for all.
+void RepeatForRows(size_t dimension, SampleSpec& spec) {
+  const auto rows = static_cast<size_t>(spec.rows());
+  const size_t given = spec.initial.size() / dimension;
+  if (given == 0 || given >= rows) return;
+  const size_t repeats = rows / given;
+  const std::vector<float> few = std::move(spec.initial);
+  spec.initial.clear();
+  spec.initial.reserve(rows * dimension);
+  for (size_t at = 0; at < few.size(); at += dimension) {
+    for (size_t k = 0; k < repeats; ++k) {
+      spec.initial.insert(spec.initial.end(), few.begin() + at,
+                          few.begin() + at + dimension);
+    }
+  }
 }
 
 // One row per chain, or one for all.
@@ -114,13 +122,6 @@ absl::Status DecodeStates(const v1::Tensor& tensor, const ModelInfo& model,
   BASIN_RETURN_IF_ERROR(CheckInside("states", rows.values, model.dimension,
                                     spec.box, "the request's box"));
   spec.initial = std::move(rows.values);
-  if (rows.rows == spec.chains) return absl::OkStatus();
-  const std::vector<float> one = std::move(spec.initial);
-  spec.initial.clear();
-  spec.initial.reserve(one.size() * static_cast<size_t>(spec.chains));
-  for (int64_t chain = 0; chain < spec.chains; ++chain) {
-    spec.initial.insert(spec.initial.end(), one.begin(), one.end());
-  }
   return absl::OkStatus();
 }
 
@@ -149,10 +150,13 @@ absl::Status DecodeInit(const v1::SampleRequest& request,
     case v1::SampleRequest::kNoise:
       plan.init = SamplePlan::Init::kNoise;
       return absl::OkStatus();
+    case v1::SampleRequest::kResumeToken:  // taken apart before
     case v1::SampleRequest::INIT_NOT_SET:
       break;
   }
-  plan.init = SamplePlan::Init::kDefault;
+  const bool weighs =
+      plan.spec.annealing.weights != AnnealingOptions::Weights::kNone;
+  plan.init = weighs ? SamplePlan::Init::kNoise : SamplePlan::Init::kDefault;
   return absl::OkStatus();
 }
 
@@ -198,9 +202,16 @@ absl::StatusOr<SamplePlan> DecodeSampleRequest(const v1::SampleRequest& request,
   plan.spec.seed = request.has_seed() ? request.seed() : fresh_seed;
   BASIN_RETURN_IF_ERROR(DecodeCounts(request, model, limits, plan.spec));
   BASIN_RETURN_IF_ERROR(CheckBytes(plan.spec, model, limits));
-  BASIN_RETURN_IF_ERROR(
-      DecodeBox(request.box(), model.domain.box, plan.spec.box));
+  BASIN_RETURN_IF_ERROR(DecodeBox(request, model, plan.spec));
   BASIN_RETURN_IF_ERROR(DecodeTransition(request, model, plan.spec));
+  BASIN_RETURN_IF_ERROR(
+      DecodeClampAndMetric(request, model, plan.spec, plan.clamped));
+  BASIN_RETURN_IF_ERROR(DecodeEnsemble(request, model, plan.spec));
+  // Once more: tuning and annealing bring a warm-up with them.
+  BASIN_RETURN_IF_ERROR(CheckRange("warmup", plan.spec.warmup, 0,
+                                   limits.max_steps - plan.spec.steps,
+                                   "max_steps, less steps"));
+  BASIN_RETURN_IF_ERROR(FillDefaults(plan.spec));
   BASIN_RETURN_IF_ERROR(DecodeOutput(request.output(), plan));
   BASIN_RETURN_IF_ERROR(DecodeOptions(request, plan.spec.options));
   BASIN_RETURN_IF_ERROR(DecodeInit(request, model, plan));
@@ -215,8 +226,12 @@ absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
                                              ReplayBuffer* buffer,
                                              SamplePlan& plan) {
   ReplayDraw draw;
-  if (plan.init == SamplePlan::Init::kGiven) return draw;
   SampleSpec& spec = plan.spec;
+  const auto dimension = static_cast<size_t>(model.dimension);
+  if (plan.init == SamplePlan::Init::kGiven) {
+    RepeatForRows(dimension, spec);
+    return draw;
+  }
   const bool replay = plan.init == SamplePlan::Init::kReplay ||
                       (plan.init == SamplePlan::Init::kDefault &&
                        buffer != nullptr && buffer->Stats().size > 0);
@@ -225,20 +240,49 @@ absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
         draw, buffer->Draw(spec.chains, spec.seed, plan.restart_probability));
     spec.initial = std::move(draw.states);
     draw.states.clear();
+    RepeatForRows(dimension, spec);
   } else {
-    const auto dimension = static_cast<size_t>(model.dimension);
-    spec.initial.resize(static_cast<size_t>(spec.chains) * dimension);
-    for (int64_t chain = 0; chain < spec.chains; ++chain) {
+    const auto rows = static_cast<size_t>(spec.rows());
+    spec.initial.resize(rows * dimension);
+    for (size_t row = 0; row < rows; ++row) {
       DrawInitialState(
-          model.initial, spec.seed, static_cast<uint64_t>(chain),
-          absl::MakeSpan(&spec.initial[static_cast<size_t>(chain) * dimension],
-                         dimension));
+          model.initial, spec.seed, row,
+          absl::MakeSpan(&spec.initial[row * dimension], dimension));
     }
   }
-  for (float& value : spec.initial) {
-    value = std::clamp(value, spec.box.lower, spec.box.upper);
+  for (size_t at = 0; at < spec.initial.size(); ++at) {
+    float& value = spec.initial[at];
+    const size_t i = at % dimension;
+    value = spec.box_lower.empty()
+                ? std::clamp(value, spec.box.lower, spec.box.upper)
+                : std::clamp(value, spec.box_lower[i], spec.box_upper[i]);
   }
   return draw;
+}
+
+absl::Status FillClamped(const ModelInfo& model, SamplePlan& plan) {
+  if (plan.clamped.empty()) return absl::OkStatus();
+  SampleSpec& spec = plan.spec;
+  const auto dimension = static_cast<size_t>(model.dimension);
+  const auto replicas = static_cast<size_t>(spec.replicas());
+  const bool one = plan.clamped.size() == dimension;
+  for (size_t at = 0; at < spec.initial.size(); ++at) {
+    const size_t i = at % dimension;
+    if (spec.scale[i] != 0) continue;
+    const size_t chain = at / dimension / replicas;
+    const float value = plan.clamped[one ? i : chain * dimension + i];
+    const float lower =
+        spec.box_lower.empty() ? spec.box.lower : spec.box_lower[i];
+    const float upper =
+        spec.box_upper.empty() ? spec.box.upper : spec.box_upper[i];
+    if (!(value >= lower && value <= upper)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "clamp.values: expected values in the request's box, [", lower, ", ",
+          upper, "] for coordinate ", i, ", got ", value));
+    }
+    spec.initial[at] = value;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace basin

@@ -6,6 +6,7 @@
 // the field, what was expected and what came.
 
 #include <cstdint>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -25,7 +26,7 @@ struct SamplePlan {
     kDefault,  // kReplay if the model's buffer holds states, else kNoise
     kNoise,
     kReplay,
-    kGiven,  // spec.initial is filled in
+    kGiven,  // spec.initial has a row for all, each chain, or each row
   };
 
   // Without model, listener, deadline, and mostly without initial states.
@@ -33,6 +34,7 @@ struct SamplePlan {
   Init init = Init::kDefault;
   double restart_probability = -1;  // negative = the model's
   bool write_back = true;           // after kReplay
+  std::vector<float> clamped;  // clamp.values, [chains, D], [1, D] or empty
 
   // What the draws hold.
   bool send_states = true;
@@ -48,12 +50,17 @@ absl::StatusOr<SamplePlan> DecodeSampleRequest(const v1::SampleRequest& request,
                                                const RequestLimits& limits,
                                                uint64_t fresh_seed);
 
-// Fills in spec.initial, [chains, D], for every Init but kGiven, with values
-// clipped to the request's box. `buffer` may be null where `plan.init` does
-// not need it. Returns what was drawn from the buffer; no slots if nothing.
+// Fills in spec.initial, [rows, D]: of kGiven by repeating what is there, else
+// with values clipped to the request's box. `buffer` may be null where
+// `plan.init` does not need it. Returns what was drawn from the buffer; no
+// slots if nothing.
 absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
                                              ReplayBuffer* buffer,
                                              SamplePlan& plan);
+
+// Puts clamped values into spec.initial. InvalidArgument for those outside of
+// the box.
+absl::Status FillClamped(const ModelInfo& model, SamplePlan& plan);
 
 }  // namespace basin
 

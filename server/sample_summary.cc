@@ -1,39 +1,120 @@
 #include "server/sample_summary.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <absl/strings/str_format.h>
+
+#include "core/sampler/adaptation.h"
+#include "core/sampler/log_z.h"
+#include "server/proto_convert.h"
+#include "server/tensor_convert.h"
 
 #include "basin/v1/sampler.pb.h"
 
 namespace basin {
 namespace {
 
-// The shares of accepted proposals that are worth no remark, and the best.
-struct AcceptanceRange {
-  double low;
-  double best;
-  double high;
-};
-
-// Roberts and Rosenthal 1998 for MALA; Roberts, Gelman and Gilks 1997 for the
-// random walk, whose best is .44 in one dimension.
-AcceptanceRange GoodAcceptance(TransitionKind transition, int64_t dimension) {
-  if (transition == TransitionKind::kMala) return {0.3, 0.57, 0.9};
-  if (dimension == 1) return {0.2, 0.44, 0.8};
-  return {0.1, 0.23, 0.6};
-}
+// Acceptance within these multiples of the transition's best needs no remark;
+// below and above, steps of another size mix faster.
+constexpr double kLowShare = 0.5;
+constexpr double kHighShare = 1.6;
 
 void WarnOfAcceptance(TransitionKind transition, int64_t dimension,
-                      double acceptance, std::vector<std::string>& warnings) {
-  if (std::isnan(acceptance)) return;
-  const AcceptanceRange good = GoodAcceptance(transition, dimension);
-  if (acceptance >= good.low && acceptance <= good.high) return;
-  const bool low = acceptance < good.low;
+                      const SampleResult& result,
+                      std::vector<std::string>& warnings) {
+  const double acceptance = result.acceptance;
+  const auto best = TargetAcceptance(transition, dimension);
+  if (std::isnan(acceptance) || !best.has_value()) return;
+  // Above .95 steps are wasted, whatever the best is.
+  const double high = std::min(kHighShare * *best, 0.95 + 0.05 * *best);
+  if (acceptance >= kLowShare * *best && acceptance <= high) return;
+  const bool low = acceptance < kLowShare * *best;
+  const double step = result.transition.step_size;
+  const double better = step * (low ? std::max(0.1, acceptance / *best) : 2);
   warnings.push_back(absl::StrFormat(
-      "acceptance %.2f is %s: a %s step_size mixes faster (about %.2f is best)",
-      acceptance, low ? "low" : "high", low ? "smaller" : "larger", good.best));
+      "acceptance %.2f is %s: a %s step_size mixes faster (about %.2f is "
+      "best)%s",
+      acceptance, low ? "low" : "high", low ? "smaller" : "larger", *best,
+      step > 0 ? absl::StrFormat("; try %.3g, or adapt", better) : ""));
+}
+
+void WarnOfSwaps(const SampleResult& result,
+                 std::vector<std::string>& warnings) {
+  for (size_t k = 0; k + 1 < result.replicas.size(); ++k) {
+    const double rate = result.replicas[k].swap_rate;
+    if (std::isnan(rate) || rate >= 0.1) continue;
+    warnings.push_back(absl::StrFormat(
+        "temperatures %d and %d swap at a rate of %.2f: try more levels, or "
+        "tempering.tune with a warmup",
+        k, k + 1, rate));
+    return;
+  }
+}
+
+void LogZToProto(const SampleResult& result, const AnnealingOptions& annealing,
+                 v1::SampleEvent::Summary& summary) {
+  const bool population = !result.island_log_z.empty();
+  // Chains that were resumed bring their weights, but not what they weigh.
+  if (annealing.weights == AnnealingOptions::Weights::kNone ||
+      result.log_weights.empty()) {
+    return;
+  }
+  const bool reverse =
+      annealing.direction == AnnealingOptions::Direction::kReverse;
+  const LogZOptions options = {.log_z_base = annealing.log_volume};
+  const LogZEstimate estimate =
+      reverse
+          ? EstimateLogZReverse(result.log_weights, options)
+          : EstimateLogZ(population ? result.island_log_z : result.log_weights,
+                         options);
+  v1::SampleEvent::LogZ& out = *summary.mutable_log_z();
+  out.set_value(estimate.log_z);
+  out.set_lower(estimate.lower);
+  out.set_upper(estimate.upper);
+  out.set_level(estimate.level);
+  out.set_standard_error(estimate.standard_error);
+  out.set_weight_ess(estimate.weight_ess);
+  out.set_num_weights(estimate.num_weights);
+  out.set_reliable(estimate.reliable);
+  out.set_from_above(reverse);
+  out.set_ratio(annealing.base == AnnealingOptions::Base::kModel);
+  if (estimate.reliable) return;
+  summary.add_warnings(absl::StrFormat(
+      "ln Z rests on %.1f of %d %s: read it as %s bound; try more levels or "
+      "more chains",
+      estimate.weight_ess, estimate.num_weights,
+      population ? "islands" : "weights", reverse ? "an upper" : "a lower"));
+}
+
+void ReplicasToProto(const SampleResult& result,
+                     v1::SampleEvent::Summary& summary) {
+  if (result.replicas.size() < 2) return;
+  for (const SampleResult::Replica& replica : result.replicas) {
+    v1::SampleEvent::Replica& out = *summary.add_replicas();
+    out.set_inverse_temperature(replica.inverse_temperature);
+    out.set_step_size(replica.step_size);
+    if (!std::isnan(replica.acceptance)) out.set_acceptance(replica.acceptance);
+    if (!std::isnan(replica.mean_energy)) {
+      out.set_mean_energy(replica.mean_energy);
+    }
+    if (!std::isnan(replica.swap_rate)) out.set_swap_rate(replica.swap_rate);
+  }
+  summary.set_round_trips(result.round_trips);
+}
+
+void DiagnosticsToProto(const Diagnostics& diagnostics,
+                        v1::SampleEvent::Summary& summary) {
+  if (!std::isnan(diagnostics.max_rhat)) summary.set_rhat(diagnostics.max_rhat);
+  if (!std::isnan(diagnostics.max_split_rhat)) {
+    summary.set_split_rhat(diagnostics.max_split_rhat);
+  }
+  if (!std::isnan(diagnostics.min_bulk_ess)) {
+    summary.set_ess(diagnostics.min_bulk_ess);
+  }
+  if (!std::isnan(diagnostics.min_tail_ess)) {
+    summary.set_ess_tail(diagnostics.min_tail_ess);
+  }
 }
 
 }  // namespace
@@ -44,7 +125,8 @@ std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         const Diagnostics& diagnostics) {
   constexpr double kGoodRhat = 1.01;
   std::vector<std::string> warnings;
-  WarnOfAcceptance(transition, dimension, result.acceptance, warnings);
+  WarnOfAcceptance(transition, dimension, result, warnings);
+  WarnOfSwaps(result, warnings);
   if (result.num_diverged > 0) {
     warnings.push_back(absl::StrFormat(
         "%d of %d chains diverged to a non-finite state or energy: try a "
@@ -67,27 +149,54 @@ std::vector<std::string> SampleWarnings(TransitionKind transition,
 }
 
 void SummaryToProto(TransitionKind transition, int64_t chains,
-                    int64_t dimension, const SampleResult& result,
+                    const ModelInfo& model, const AnnealingOptions& annealing,
+                    const SampleResult& result,
                     v1::SampleEvent_Summary& summary) {
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-  const Diagnostics diagnostics = result.traces.values.empty()
-                                      ? Diagnostics{kNaN, kNaN}
-                                      : Diagnose(result.traces);
+  const Diagnostics diagnostics = Diagnose(result.traces);
+  DiagnosticsToProto(diagnostics, summary);
   summary.set_chain_steps(result.chain_steps);
+  summary.set_steps(result.steps);
+  summary.set_converged(result.converged);
   if (!std::isnan(result.acceptance)) summary.set_acceptance(result.acceptance);
   summary.set_divergences(result.num_diverged);
   summary.mutable_diverged_chains()->Add(result.diverged_chains.begin(),
                                          result.diverged_chains.end());
-  if (!std::isnan(diagnostics.max_rhat)) summary.set_rhat(diagnostics.max_rhat);
-  if (!std::isnan(diagnostics.min_ess)) summary.set_ess(diagnostics.min_ess);
   if (!std::isnan(result.mean_energy)) {
     summary.set_mean_energy(result.mean_energy);
   }
   summary.set_truncated(result.truncated);
-  for (std::string& warning :
-       SampleWarnings(transition, chains, dimension, result, diagnostics)) {
+  if (result.tuned) {
+    TransitionToProto(result.transition, *summary.mutable_tuned());
+  }
+  if (result.tuned && !result.scale.empty()) {
+    std::vector<float> variance = result.scale;
+    for (float& value : variance) value *= value;
+    FloatsToProto({}, model.state_shape.dims(), variance,
+                  *summary.mutable_tuned_variance());
+  }
+  ReplicasToProto(result, summary);
+  LogZToProto(result, annealing, summary);
+  if (!result.log_weights.empty()) {
+    EnergiesToProto({chains}, Precision::kFloat64, result.log_weights,
+                    *summary.mutable_log_weights());
+  }
+  for (std::string& warning : SampleWarnings(
+           transition, chains, model.dimension, result, diagnostics)) {
     summary.add_warnings(std::move(warning));
   }
+}
+
+std::vector<float> SeenStates(const SampleResult& result, int64_t chains,
+                              int64_t dimension) {
+  const auto replicas = static_cast<int64_t>(result.replicas.size());
+  std::vector<float> seen;
+  seen.reserve(chains * dimension);
+  for (int64_t chain = 0; chain < chains; ++chain) {
+    const auto first =
+        result.last_states.begin() + chain * replicas * dimension;
+    seen.insert(seen.end(), first, first + dimension);
+  }
+  return seen;
 }
 
 }  // namespace basin

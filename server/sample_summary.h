@@ -19,10 +19,16 @@ std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         const SampleResult& result,
                                         const Diagnostics& diagnostics);
 
-// The summary of a finished run but for timings, trace and replay.
+// The summary of a finished run but for timings, trace, replay and the resume
+// token. `annealing`: the request's.
 void SummaryToProto(TransitionKind transition, int64_t chains,
-                    int64_t dimension, const SampleResult& result,
+                    const ModelInfo& model, const AnnealingOptions& annealing,
+                    const SampleResult& result,
                     v1::SampleEvent_Summary& summary);
+
+// The last states of the chains that the request sees, [chains, D].
+std::vector<float> SeenStates(const SampleResult& result, int64_t chains,
+                              int64_t dimension);
 
 }  // namespace basin
 

@@ -7,6 +7,7 @@
 
 #include "core/base/status_macros.h"
 #include "server/context_request.h"
+#include "server/log_likelihood.h"
 #include "server/proto_convert.h"
 #include "server/runtime.h"
 #include "server/tensor_convert.h"
@@ -17,10 +18,12 @@ namespace basin {
 namespace {
 
 // The answer of a uint8 request is four times its size.
-absl::Status CheckResponseBytes(const ScoreSpec& spec, const ModelInfo& model,
+absl::Status CheckResponseBytes(const v1::ScoreRequest& request,
+                                const ScoreSpec& spec, const ModelInfo& model,
                                 const RequestLimits& limits) {
   constexpr int64_t kOverhead = 1024;
   int64_t floats = 2;  // an energy may be a double
+  if (request.want_log_likelihood()) floats += 2;
   if (spec.want != ScoreSpec::Want::kEnergy) floats += model.dimension;
   if (spec.want_class_energies) floats += model.classes;
   const int64_t bytes =
@@ -52,11 +55,14 @@ absl::StatusOr<ScoreSpec> DecodeScoreRequest(const v1::ScoreRequest& request,
   spec.want = request.want_gradients() ? ScoreSpec::Want::kEnergyAndGradient
                                        : ScoreSpec::Want::kEnergy;
   spec.want_class_energies = request.want_class_energies();
-  BASIN_RETURN_IF_ERROR(CheckResponseBytes(spec, model, limits));
+  BASIN_RETURN_IF_ERROR(CheckResponseBytes(request, spec, model, limits));
   ContextFields fields = {request.context(), std::nullopt, spec.rows,
                           limits.max_message_bytes};
   if (request.has_label()) fields.label = request.label();
   BASIN_ASSIGN_OR_RETURN(spec.context, DecodeContext(fields, model));
+  if (request.want_log_likelihood()) {
+    BASIN_RETURN_IF_ERROR(CheckLogLikelihood(model, spec.context));
+  }
   return spec;
 }
 
@@ -78,6 +84,9 @@ absl::StatusOr<PendingScore> SubmitScore(Runtime& runtime,
   pending.request_id = std::move(start.request_id);
   pending.bytes = static_cast<int64_t>(
       (spec.inputs.size() + spec.context.size()) * sizeof(float));
+  if (request.want_log_likelihood()) {
+    pending.outside = OutsideDomain(pending.model->info(), spec.inputs);
+  }
   spec.model = pending.model;
   spec.options.deadline = start.deadline;
   spec.options.listener = std::move(start.listener);
@@ -104,6 +113,13 @@ absl::Status FinishScore(Runtime& runtime, const PendingScore& pending,
   if (!result.class_energies.empty()) {
     FloatsToProto({rows}, {info.classes}, result.class_energies,
                   *response.mutable_class_energies());
+  }
+  if (!pending.outside.empty()) {
+    EnergiesToProto(
+        {rows}, Precision::kFloat64,
+        LogLikelihoods(*info.log_z, result.energies, pending.outside),
+        *response.mutable_log_likelihoods());
+    LogZToProto(*info.log_z, *response.mutable_log_z());
   }
   TimesToProto({result.queued, result.running, absl::ZeroDuration()},
                *response.mutable_timings());

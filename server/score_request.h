@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -30,6 +31,9 @@ struct PendingScore {
   std::string request_id;  // ours
   absl::Time arrival;
   int64_t bytes = 0;  // of the inputs as floats
+  // Of each row, whether it is outside of the model's domain; empty unless
+  // log-likelihoods are wanted.
+  std::vector<bool> outside;
 };
 
 // How SubmitScore() runs the job.

@@ -22,6 +22,10 @@ struct ServerOptions {
   absl::Duration quantum = absl::Milliseconds(2);
   absl::Duration drain_timeout = absl::Seconds(30);
   absl::Duration replay_snapshot_interval = absl::Minutes(1);
+  // What resume tokens are authenticated with: the same on all servers that
+  // take each other's.
+  std::string resume_key_file;  // "" = no key: tokens only detect damage
+  std::string resume_key;       // its bytes
   RequestLimits limits;
   int64_t max_calls = 4096;  // under way at once
   int64_t max_model_file_bytes = int64_t{2} << 30;

@@ -187,6 +187,24 @@ absl::StatusOr<FloatRows> RowsFromProto(const v1::Tensor& tensor,
   return result;
 }
 
+absl::StatusOr<std::vector<float>> CoordinatesFromProto(
+    absl::string_view field, const v1::Tensor& tensor, const ModelInfo& model) {
+  v1::Tensor row;
+  row.set_dtype(tensor.dtype());
+  row.add_shape(1);
+  row.mutable_shape()->MergeFrom(tensor.shape());
+  if (row.shape_size() != model.state_shape.rank() + 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".shape: expected ", model.state_shape.ToString(),
+                     ", a state's, got ", ShapeText(tensor)));
+  }
+  row.set_data(tensor.data());
+  BASIN_ASSIGN_OR_RETURN(
+      FloatRows rows, RowsFromProto(row, {std::string(field), model.state_shape,
+                                          model.uint8_scale, 1, "one state"}));
+  return std::move(rows.values);
+}
+
 absl::Status CheckInside(absl::string_view field,
                          absl::Span<const float> values, int64_t dimension,
                          const Box& box, absl::string_view box_name) {

@@ -47,6 +47,11 @@ struct FloatRows {
 absl::StatusOr<FloatRows> RowsFromProto(const v1::Tensor& tensor,
                                         const RowsExpectation& expected);
 
+// One value for each coordinate of the model's states, [D], from a tensor of
+// the state's shape; as RowsFromProto() otherwise.
+absl::StatusOr<std::vector<float>> CoordinatesFromProto(
+    absl::string_view field, const v1::Tensor& tensor, const ModelInfo& model);
+
 // InvalidArgument, naming row and element, if a value of `values`, [rows, D],
 // is outside of `box`, which `box_name` calls "the model's domain".
 absl::Status CheckInside(absl::string_view field,

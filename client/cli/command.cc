@@ -151,6 +151,15 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
   };
 }
 
+std::function<std::string(const std::string&)> FileNameEndsWith(
+    std::string ending) {
+  return [ending = std::move(ending)](const std::string& path) {
+    return absl::EndsWithIgnoreCase(path, ending)
+               ? std::string()
+               : absl::StrCat("expected FILE", ending, ", got ", path);
+  };
+}
+
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
                                       const v1::Model& model) {
   std::error_code ignored;
@@ -167,31 +176,6 @@ absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
     if (!status.ok()) return status;
   }
   return all;
-}
-
-std::string DescribeTransition(const v1::Transition& transition) {
-  switch (transition.kind_case()) {
-    case v1::Transition::kUla:
-      return absl::StrFormat("ula step_size=%g", transition.ula().step_size());
-    case v1::Transition::kMala:
-      return absl::StrFormat("mala step_size=%g",
-                             transition.mala().step_size());
-    case v1::Transition::kRandomWalk:
-      return absl::StrFormat("random_walk step_size=%g",
-                             transition.random_walk().step_size());
-    case v1::Transition::kIgebm:
-      return absl::StrFormat("igebm step_size=%g noise_std=%g gradient_clip=%g",
-                             transition.igebm().step_size(),
-                             transition.igebm().noise_std(),
-                             transition.igebm().gradient_clip());
-    case v1::Transition::kJem:
-      return absl::StrFormat("jem step_size=%g noise_std=%g",
-                             transition.jem().step_size(),
-                             transition.jem().noise_std());
-    case v1::Transition::KIND_NOT_SET:
-      break;
-  }
-  return "none";
 }
 
 std::string HumanNumber(double value) {

@@ -34,6 +34,7 @@ using Action = std::function<absl::Status()>;
 void AddModelCommands(CLI::App& app, Session& session, Action& action);
 void AddStatusCommand(CLI::App& app, Session& session, Action& action);
 void AddSampleCommand(CLI::App& app, Session& session, Action& action);
+void AddLogZCommand(CLI::App& app, Session& session, Action& action);
 void AddScoreCommand(CLI::App& app, Session& session, Action& action);
 void AddReplayCommand(CLI::App& app, Session& session, Action& action);
 void AddBenchCommand(CLI::App& app, Session& session, Action& action);
@@ -44,6 +45,9 @@ absl::StatusOr<v1::ModelRef> ParseModel(const std::string& text);
 // A check of an option: FILE<first> or FILE<second>, as in ".npy" and ".png".
 std::function<std::string(const std::string&)> FileNameEndsWith(
     std::string first, std::string second);
+// The same of one.
+std::function<std::string(const std::string&)> FileNameEndsWith(
+    std::string ending);
 
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such
 // files in the order of their names. A PNG or an array of one state's shape
@@ -51,9 +55,6 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
 // InvalidArgument says what is wrong with which file.
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
                                       const v1::Model& model);
-
-// "mala step_size=0.1".
-std::string DescribeTransition(const v1::Transition& transition);
 
 // The channels of a model whose states are images, 1 or 3; InvalidArgument for
 // other models.

@@ -4,14 +4,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
+#include <string>
 #include <thread>
 
 #include <absl/status/status.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
+#include <absl/strings/string_view.h>
 
 #include "client/cli/command.h"
+#include "client/cli/transition_guide.h"
 
 namespace {
 
@@ -58,12 +63,46 @@ std::string Describe(const absl::Status& status, const Session& session) {
   return absl::StrReplaceAll(text, {{"\n", "; "}});
 }
 
+// Breaks the lines of `text` where they are longer than `width`.
+std::string Wrap(const std::string& text, size_t width) {
+  std::string wrapped;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    size_t used = 0;
+    for (const absl::string_view word : absl::StrSplit(line, ' ')) {
+      if (used > 0 && used + word.size() >= width) {
+        wrapped += '\n';
+        used = 0;
+      }
+      absl::StrAppend(&wrapped, used > 0 ? " " : "", word);
+      used += word.size() + 1;
+    }
+    wrapped += '\n';
+  }
+  wrapped.pop_back();
+  return wrapped;
+}
+
+// Descriptions in lines that fit a terminal.
+class Formatter final : public CLI::Formatter {
+ public:
+  std::string make_description(const CLI::App* app) const override {
+    return Wrap(CLI::Formatter::make_description(app), kWidth);
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return Wrap(option->get_description(), kWidth - get_column_width());
+  }
+
+ private:
+  static constexpr size_t kWidth = 78;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{
       "Samples from and scores with the energy-based models of a Basin "
       "server."};
+  app.formatter(std::make_shared<Formatter>());
   app.require_subcommand(1);
   app.fallthrough();
   Session session;
@@ -81,6 +120,8 @@ int main(int argc, char** argv) {
   Action action;
   basin::client::AddModelCommands(app, session, action);
   basin::client::AddSampleCommand(app, session, action);
+  basin::client::AddTransitionsCommand(app, action);
+  basin::client::AddLogZCommand(app, session, action);
   basin::client::AddScoreCommand(app, session, action);
   basin::client::AddReplayCommand(app, session, action);
   basin::client::AddStatusCommand(app, session, action);

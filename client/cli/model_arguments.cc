@@ -1,5 +1,7 @@
 #include "client/cli/model_arguments.h"
 
+#include <utility>
+
 #include <absl/status/status.h>
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
@@ -114,6 +116,17 @@ absl::StatusOr<std::map<std::string, v1::Tensor>> ReadContext(
     context[text.substr(0, equals)] = *std::move(tensor);
   }
   return context;
+}
+
+absl::Status FillConditions(const ModelArguments& args,
+                            v1::SampleRequest& request) {
+  if (args.label) request.set_label(*args.label);
+  auto context = ReadContext(args);
+  if (!context.ok()) return context.status();
+  for (auto& [name, tensor] : *context) {
+    (*request.mutable_context())[name] = std::move(tensor);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace basin::client

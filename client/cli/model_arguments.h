@@ -40,6 +40,10 @@ std::string FirstModel(const v1::ModelRef& ref);
 absl::StatusOr<std::map<std::string, v1::Tensor>> ReadContext(
     const ModelArguments& args);
 
+// Fills in label and context.
+absl::Status FillConditions(const ModelArguments& args,
+                            v1::SampleRequest& request);
+
 }  // namespace basin::client
 
 #endif  // BASIN_CLIENT_CLI_MODEL_ARGUMENTS_H_

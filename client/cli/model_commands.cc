@@ -9,6 +9,7 @@
 #include <absl/strings/str_join.h>
 
 #include "client/cli/command.h"
+#include "client/cli/transition_arguments.h"
 
 namespace basin::client {
 namespace {
@@ -54,6 +55,11 @@ void PrintReadyModel(const v1::Model& model) {
     PrintField("context input", InputText(context));
   }
   if (model.classes() > 0) PrintField("classes", absl::StrCat(model.classes()));
+  if (model.has_log_z()) {
+    PrintField("ln Z", absl::StrFormat("%.9g, standard error %.3g",
+                                       model.log_z().value(),
+                                       model.log_z().standard_error()));
+  }
   if (model.uint8_scale() != 0) {
     PrintField("uint8 inputs",
                absl::StrFormat("times %g", model.uint8_scale()));

@@ -61,4 +61,17 @@ void ProgressBar::Finish() {
   drawn_ = false;
 }
 
+void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar) {
+  if (!event.has_progress()) return;
+  const v1::SampleEvent::Progress& progress = event.progress();
+  std::string note;
+  if (progress.has_mean_energy()) {
+    note = absl::StrFormat("energy %.4g", progress.mean_energy());
+  }
+  if (progress.has_acceptance()) {
+    absl::StrAppendFormat(&note, "  acceptance %.3f", progress.acceptance());
+  }
+  bar.Update(progress.chain_steps_done(), progress.chain_steps_total(), note);
+}
+
 }  // namespace basin::client

@@ -6,6 +6,8 @@
 
 #include <absl/time/time.h>
 
+#include "basin/v1/sampler.pb.h"
+
 namespace basin::client {
 
 // Shows how far a long call is, on stderr: a bar that redraws itself on a
@@ -27,6 +29,9 @@ class ProgressBar {
   absl::Time last_;
   bool drawn_ = false;
 };
+
+// Shows an event of a Sample call, if it is one of progress.
+void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar);
 
 }  // namespace basin::client
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
@@ -29,13 +30,21 @@ struct ScoreArguments {
   std::string out;
   bool gradient = false;
   bool class_energies = false;
+  bool log_likelihood = false;
   int priority = 0;
 };
 
-absl::Status WriteCsv(const std::string& path, const EnergyArray& energies) {
-  std::string text = "row,energy\n";
-  for (size_t i = 0; i < energies.values.size(); ++i) {
-    absl::StrAppendFormat(&text, "%d,%.9g\n", i, energies.values[i]);
+absl::Status WriteCsv(const std::string& path, const ScoreResult& result) {
+  const std::vector<double>& energies = result.energies.values;
+  const std::vector<double>& likelihoods = result.log_likelihoods.values;
+  std::string text =
+      likelihoods.empty() ? "row,energy\n" : "row,energy,log_likelihood\n";
+  for (size_t i = 0; i < energies.size(); ++i) {
+    absl::StrAppendFormat(&text, "%d,%.9g", i, energies[i]);
+    if (!likelihoods.empty()) {
+      absl::StrAppendFormat(&text, ",%.9g", likelihoods[i]);
+    }
+    text += "\n";
   }
   if (path.empty()) {
     std::fputs(text.c_str(), stdout);
@@ -71,7 +80,7 @@ absl::Status Write(const ScoreArguments& args, const v1::Model& model,
                    const ScoreResult& result) {
   absl::Status status = absl::EndsWithIgnoreCase(args.out, ".npy")
                             ? WriteEnergies(args.out, model, result.energies)
-                            : WriteCsv(args.out, result.energies);
+                            : WriteCsv(args.out, result);
   if (args.gradient) {
     status.Update(WriteNpy(BesidePath(args.out, "gradient"), result.gradients));
   }
@@ -79,7 +88,27 @@ absl::Status Write(const ScoreArguments& args, const v1::Model& model,
     status.Update(
         WriteNpy(BesidePath(args.out, "classes"), result.class_energies));
   }
+  if (args.log_likelihood && absl::EndsWithIgnoreCase(args.out, ".npy")) {
+    status.Update(WriteNpy(BesidePath(args.out, "log_likelihood"),
+                           result.log_likelihoods));
+  }
   return status;
+}
+
+void PrintLogLikelihood(const ScoreArguments& args, const ScoreResult& result) {
+  const std::vector<double>& values = result.log_likelihoods.values;
+  double sum = 0;
+  for (const double value : values) sum += value;
+  const double error = result.log_z.standard_error();
+  absl::FPrintF(stderr, "log-likelihood mean %.6g, with ln Z = %.6g (%s)\n",
+                sum / static_cast<double>(values.size()), result.log_z.value(),
+                error == 0 ? "exact"
+                           : absl::StrFormat("standard error %.2g, the same "
+                                             "for every row",
+                                             error));
+  if (absl::EndsWithIgnoreCase(args.out, ".npy")) {
+    absl::FPrintF(stderr, "wrote %s\n", BesidePath(args.out, "log_likelihood"));
+  }
 }
 
 void PrintSummary(const ScoreArguments& args, const ScoreResult& result) {
@@ -102,6 +131,7 @@ void PrintSummary(const ScoreArguments& args, const ScoreResult& result) {
   if (args.class_energies) {
     absl::FPrintF(stderr, "wrote %s\n", BesidePath(args.out, "classes"));
   }
+  if (args.log_likelihood) PrintLogLikelihood(args, result);
 }
 
 absl::Status RunScore(const Session& session, const ScoreArguments& args) {
@@ -118,6 +148,7 @@ absl::Status RunScore(const Session& session, const ScoreArguments& args) {
   options.call = session.call_options();
   options.priority = args.priority;
   options.want_class_energies = args.class_energies;
+  options.want_log_likelihood = args.log_likelihood;
   options.label = args.model.label;
   auto context = ReadContext(args.model);
   if (!context.ok()) return context.status();
@@ -150,11 +181,16 @@ void AddScoreCommand(CLI::App& app, Session& session, Action& action) {
   score->add_flag("--class_energies", args->class_energies,
                   "also writes E(x, y) of every class y, [n, K], as "
                   "NAME.classes.npy");
+  score->add_flag("--log_likelihood", args->log_likelihood,
+                  "also gives ln p(x) = -E(x) - ln Z: a third column of the "
+                  "CSV, or NAME.log_likelihood.npy; needs a model whose "
+                  "config.pbtxt has log_z (see basin log_z)");
   score->add_option("--priority", args->priority, "1 (first) to 9. Default: 5");
   score
-      ->add_option("--out", args->out,
-                   "FILE.csv (row,energy) or FILE.npy [n]. Default: CSV onto "
-                   "the screen")
+      ->add_option(
+          "--out", args->out,
+          "FILE.csv (row,energy,...) or FILE.npy [n]. Default: CSV onto "
+          "the screen")
       ->check(FileNameEndsWith(".csv", ".npy"));
   score->callback([&session, &action, args] {
     action = [&session, args] { return RunScore(session, *args); };

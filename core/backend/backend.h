@@ -41,7 +41,7 @@ class Plan {
 
   // Computes the graph's outputs. `inputs` and `outputs` are device memory in
   // the order of the graph's inputs and outputs, of their shapes, aligned to
-  // 64 bytes, and do not overlap. An output of kToFloat64 is an array of
+  // 64 bytes, and do not overlap. A float64 output is an array of
   // doubles, any other one of floats. Allocates nothing.
   // REQUIRES: workspace.size >= workspace_bytes().
   virtual absl::Status Run(Workspace& workspace,

@@ -32,7 +32,8 @@ class Layout {
 };
 
 // Sets the arrays of `tile` for `capacity` rows; returns the bytes they take.
-size_t PlaceArrays(std::byte* base, size_t capacity, ChainTile& tile) {
+size_t PlaceArrays(std::byte* base, size_t capacity,
+                   const ChainTileBuffer::Parts& parts, ChainTile& tile) {
   Layout layout(base);
   const size_t elements = capacity * static_cast<size_t>(tile.dimension);
   layout.Place(elements, tile.position);
@@ -42,15 +43,21 @@ size_t PlaceArrays(std::byte* base, size_t capacity, ChainTile& tile) {
   layout.Place(capacity, tile.energy);
   layout.Place(capacity, tile.proposal_energy);
   layout.Place(capacity, tile.log_ratio);
+  layout.Place(capacity, tile.surrogate_energy);
+  layout.Place(capacity, tile.surrogate_proposal_energy);
   layout.Place(capacity, tile.seed);
   layout.Place(capacity, tile.chain);
   layout.Place(capacity, tile.step);
-  layout.Place(capacity, tile.drift);
-  layout.Place(capacity, tile.noise);
-  layout.Place(capacity, tile.clip);
-  layout.Place(capacity, tile.beta);
-  layout.Place(capacity, tile.lower);
-  layout.Place(capacity, tile.upper);
+  layout.Place(capacity, tile.coefficients);
+  if (parts.momentum) {
+    layout.Place(elements, tile.momentum);
+    layout.Place(elements, tile.proposal_momentum);
+  }
+  if (parts.scale) layout.Place(elements, tile.scale);
+  if (parts.factor) layout.Place(capacity, tile.factor);
+  const size_t faces = parts.box_per_coordinate ? elements : capacity;
+  layout.Place(faces, tile.lower);
+  layout.Place(faces, tile.upper);
   layout.Place(capacity, tile.accepted);
   return layout.size();
 }
@@ -58,9 +65,10 @@ size_t PlaceArrays(std::byte* base, size_t capacity, ChainTile& tile) {
 }  // namespace
 
 absl::StatusOr<ChainTile> ChainTileBuffer::Shape(int rows, int capacity,
-                                                 int64_t dimension) {
+                                                 int64_t dimension,
+                                                 const Parts& parts) {
   BASIN_CHECK(rows >= 0 && capacity >= rows && dimension >= 0);
-  // Four [capacity, D] arrays of floats and 80 bytes per row must be countable.
+  // Nine [capacity, D] arrays of floats and 112 bytes per row must be countable.
   constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 64;
   if (capacity > 0 && dimension > kMaxElements / capacity) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -69,14 +77,15 @@ absl::StatusOr<ChainTile> ChainTileBuffer::Shape(int rows, int capacity,
   ChainTile tile;
   tile.rows = rows;
   tile.dimension = dimension;
-  const size_t needed = PlaceArrays(nullptr, capacity, tile);
+  tile.box_columns = parts.box_per_coordinate ? dimension : 1;
+  const size_t needed = PlaceArrays(nullptr, capacity, parts, tile);
   if (needed > size_) {
     memory_.reset();
     size_ = 0;
     BASIN_ASSIGN_OR_RETURN(memory_, backend_.Allocate(needed));
     size_ = needed;
   }
-  PlaceArrays(memory_.get(), capacity, tile);
+  PlaceArrays(memory_.get(), capacity, parts, tile);
   const size_t unused =
       static_cast<size_t>(capacity - rows) * static_cast<size_t>(dimension);
   if (zeros_.size() < unused * sizeof(float)) {

@@ -20,12 +20,21 @@ class ChainTileBuffer {
   // `backend` must outlive this object.
   explicit ChainTileBuffer(const Backend& backend) : backend_(backend) {}
 
+  // The arrays that not every tile has.
+  struct Parts {
+    bool momentum = false;
+    bool scale = false;
+    bool factor = false;
+    bool box_per_coordinate = false;
+  };
+
   // A tile of `rows` chains whose arrays have room for `capacity` rows
   // (capacity >= rows: the row count of the plan). Rows of position and
   // proposal from `rows` on are zero, so that plans read no garbage; all else
   // is undefined. Earlier tiles of this buffer become invalid.
   // ResourceExhausted if the device has no memory.
-  absl::StatusOr<ChainTile> Shape(int rows, int capacity, int64_t dimension);
+  absl::StatusOr<ChainTile> Shape(int rows, int capacity, int64_t dimension,
+                                  const Parts& parts);
 
   size_t bytes() const { return size_; }
 

@@ -1,7 +1,9 @@
 #include "core/graph/fold.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,6 +41,8 @@ void ForEach(const Shape& shape, const Strides& strides, int64_t offset,
   }
 }
 
+// Computes on operands of T, which all real operands have.
+template <typename T>
 class Folder {
  public:
   Folder(std::vector<Tensor> operands, const Attributes& attributes,
@@ -69,27 +73,31 @@ class Folder {
 
  private:
   const Tensor& input(size_t i) const { return operands_[i]; }
-  const float* data(size_t i) const { return input(i).data<float>().data(); }
+  const T* data(size_t i) const { return input(i).template data<T>().data(); }
 
   Tensor Elementwise() const {
-    Tensor result(DType::kFloat32, shape_);
-    float* out = result.mutable_data<float>().data();
+    Tensor result(DTypeOf<T>(), shape_);
+    T* out = result.mutable_data<T>().data();
     const ScalarOp op = std::get<ElementwiseAttrs>(attributes_).op;
     const size_t last = operands_.size() - 1;
-    const float* a = data(0);
-    const float* b = data(std::min<size_t>(1, last));
-    const float* c = data(std::min<size_t>(2, last));
+    const T* a = data(0);
+    const T* b = data(std::min<size_t>(1, last));
+    const T* c = data(std::min<size_t>(2, last));
     for (int64_t i = 0; i < shape_.num_elements(); ++i) {
-      out[i] = EvaluateScalar(op, a[i], b[i], c[i]);
+      if constexpr (std::is_same_v<T, float>) {
+        out[i] = EvaluateScalar(op, a[i], b[i], c[i]);
+      } else {
+        out[i] = EvaluateInDouble(op, a[i], b[i], c[i]);
+      }
     }
     return result;
   }
 
   // Element by element from input 0.
   Tensor Pick(const Strides& strides, int64_t offset) const {
-    Tensor result(DType::kFloat32, shape_);
-    float* out = result.mutable_data<float>().data();
-    const float* in = data(0);
+    Tensor result(DTypeOf<T>(), shape_);
+    T* out = result.mutable_data<T>().data();
+    const T* in = data(0);
     ForEach(shape_, strides, offset,
             [&](int64_t i, int64_t j) { out[i] = in[j]; });
     return result;
@@ -119,11 +127,11 @@ class Folder {
   Tensor Concat() const {
     const int axis = std::get<AxisAttrs>(attributes_).axis;
     const Strides strides = StridesOf(shape_);
-    Tensor result(DType::kFloat32, shape_);
-    float* out = result.mutable_data<float>().data();
+    Tensor result(DTypeOf<T>(), shape_);
+    T* out = result.mutable_data<T>().data();
     int64_t offset = 0;
     for (size_t k = 0; k < operands_.size(); ++k) {
-      const float* in = data(k);
+      const T* in = data(k);
       ForEach(input(k).shape(), strides, offset,
               [&](int64_t i, int64_t j) { out[j] = in[i]; });
       offset += input(k).shape().dim(axis) * strides[axis];
@@ -133,14 +141,14 @@ class Folder {
 
   Tensor Gather() const {
     const int axis = std::get<AxisAttrs>(attributes_).axis;
-    const auto indices = input(1).data<int64_t>();
+    const auto indices = input(1).template data<int64_t>();
     const Strides from = StridesOf(input(0).shape());
     const Strides to = StridesOf(shape_);
     Shape::Dims dims = shape_.dims();
     dims[axis] = 1;
-    Tensor result(DType::kFloat32, shape_);
-    float* out = result.mutable_data<float>().data();
-    const float* in = data(0);
+    Tensor result(DTypeOf<T>(), shape_);
+    T* out = result.mutable_data<T>().data();
+    const T* in = data(0);
     for (size_t k = 0; k < indices.size(); ++k) {
       // `to` and `from` differ along `axis` and outwards of it.
       std::vector<int64_t> targets;
@@ -168,15 +176,14 @@ class Folder {
     const double start =
         is_sum ? 0.0 : -std::numeric_limits<double>::infinity();
     std::vector<double> sums(static_cast<size_t>(shape_.num_elements()), start);
-    const float* in = data(0);
+    const T* in = data(0);
     ForEach(from, strides, 0, [&](int64_t i, int64_t j) {
       double& sum = sums[static_cast<size_t>(j)];
       sum = is_sum ? sum + in[i] : std::max<double>(sum, in[i]);
     });
-    Tensor result(DType::kFloat32, shape_);
-    std::transform(sums.begin(), sums.end(),
-                   result.mutable_data<float>().begin(),
-                   [](double sum) { return static_cast<float>(sum); });
+    Tensor result(DTypeOf<T>(), shape_);
+    std::transform(sums.begin(), sums.end(), result.mutable_data<T>().begin(),
+                   [](double sum) { return static_cast<T>(sum); });
     return result;
   }
 
@@ -200,11 +207,12 @@ std::optional<Tensor> OperandOf(const Graph& graph, ValueId id) {
   for (size_t i = 0; i < strides.size(); ++i) {
     if (source.shape().dims()[i] == 1) strides[i] = 0;
   }
-  Tensor result(DType::kFloat32, node.shape);
-  float* out = result.mutable_data<float>().data();
-  const float* in = source.data<float>().data();
-  ForEach(node.shape, strides, 0,
-          [&](int64_t i, int64_t j) { out[i] = in[j]; });
+  Tensor result(source.dtype(), node.shape);
+  const size_t size = ByteSize(source.dtype());
+  ForEach(node.shape, strides, 0, [&](int64_t i, int64_t j) {
+    std::memcpy(result.mutable_bytes() + static_cast<size_t>(i) * size,
+                source.bytes() + static_cast<size_t>(j) * size, size);
+  });
   return result;
 }
 
@@ -216,11 +224,12 @@ std::optional<float> ScalarOf(const Graph& graph, ValueId id) {
     id = graph.node(id).inputs[0];
   }
   const Node& node = graph.node(id);
-  if (node.op != Op::kConstant || node.dtype != DType::kFloat32 ||
-      node.shape.num_elements() != 1) {
+  if (node.op != Op::kConstant || node.shape.num_elements() != 1) {
     return std::nullopt;
   }
-  return graph.attributes<ConstantAttrs>(id).value.data<float>()[0];
+  const Tensor& value = graph.attributes<ConstantAttrs>(id).value;
+  if (value.dtype() != DType::kFloat32) return std::nullopt;
+  return value.data<float>()[0];
 }
 
 std::optional<Tensor> Fold(const Graph& graph, Op op,
@@ -243,7 +252,16 @@ std::optional<Tensor> Fold(const Graph& graph, Op op,
     if (!operand.has_value()) return std::nullopt;
     operands.push_back(*std::move(operand));
   }
-  return Folder(std::move(operands), attributes, shape).Compute(op);
+  const auto is_wide = [](const Tensor& operand) {
+    return operand.dtype() == DType::kFloat64;
+  };
+  if (std::none_of(operands.begin(), operands.end(), is_wide)) {
+    return Folder<float>(std::move(operands), attributes, shape).Compute(op);
+  }
+  for (Tensor& operand : operands) {
+    if (IsReal(operand)) operand = Widened(operand);
+  }
+  return Folder<double>(std::move(operands), attributes, shape).Compute(op);
 }
 
 }  // namespace basin::internal

@@ -25,9 +25,10 @@ absl::Status CheckArguments(const Graph& graph, ValueId energy, ValueId x) {
           absl::StrCat("gradient: there is no value %", id));
     }
   }
+  const DType type = graph.node(energy).dtype;
   if (graph.node(x).dtype != DType::kFloat32 ||
-      graph.node(energy).dtype != DType::kFloat32) {
-    return absl::InvalidArgumentError("gradient: expected float32 values");
+      (type != DType::kFloat32 && type != DType::kFloat64)) {
+    return absl::InvalidArgumentError("gradient: expected real values");
   }
   const Shape& rows = graph.shape(energy);
   const Shape& shape = graph.shape(x);

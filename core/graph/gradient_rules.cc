@@ -1,6 +1,7 @@
 #include "core/graph/gradient_rules.h"
 
 #include <algorithm>
+#include <numbers>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -8,7 +9,7 @@
 namespace basin::internal {
 namespace {
 
-constexpr float kTwoOverSqrtPi = 1.1283791670955126f;
+constexpr double kTwoOverSqrtPi = 2 * std::numbers::inv_sqrtpi;
 
 using Reduced = GraphBuilder::ReducedAxes;
 
@@ -307,6 +308,21 @@ ValueId AvgPoolGradGradient(const GradientTask& t, int /*i*/) {
   return t.builder.AvgPool(t.dy, t.attrs<PoolAttrs>());
 }
 
+ValueId ToFloat64Gradient(const GradientTask& t, int /*i*/) { return t.dy; }
+
+ValueId CombineGradient(const GradientTask& t, int i) {
+  auto attrs = t.attrs<CombineAttrs>();
+  GraphBuilder& b = t.builder;
+  if (attrs.kind == CombineAttrs::Kind::kSum) {
+    const double weight = attrs.weights[static_cast<size_t>(i)];
+    return b.Mul(t.dy, b.Constant(weight / attrs.temperature));
+  }
+  const ValueId dy = b.Mul(t.dy, b.Constant(1 / attrs.temperature));
+  attrs.term = i;
+  return b.Mul(dy,
+               b.AddNode(Op::kMixtureShare, t.node.inputs, std::move(attrs)));
+}
+
 using Rule = ValueId (*)(const GradientTask&, int);
 
 // Null where there is none.
@@ -352,13 +368,17 @@ Rule RuleOf(Op op) {
       return AvgPoolGradient;
     case Op::kAvgPoolGrad:
       return AvgPoolGradGradient;
+    case Op::kToFloat64:
+      return ToFloat64Gradient;
+    case Op::kCombineEnergies:
+      return CombineGradient;
     case Op::kFused:        // made after differentiation
-    case Op::kMaxPoolGrad:  // a second derivative nobody asked for yet
+    case Op::kMaxPoolGrad:  // second derivatives nobody asked for yet
+    case Op::kMixtureShare:
     case Op::kInput:
     case Op::kConstant:
     case Op::kStopGradient:
     case Op::kTopK:
-    case Op::kToFloat64:  // added after differentiation
       break;
   }
   return nullptr;

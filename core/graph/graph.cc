@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 
 #include "core/base/check.h"
@@ -39,7 +40,9 @@ constexpr std::string_view kNames[] = {"input",
                                        "max_pool_grad",
                                        "avg_pool",
                                        "avg_pool_grad",
-                                       "to_float64"};
+                                       "to_float64",
+                                       "combine_energies",
+                                       "mixture_share"};
 
 std::string List(const IntList& values) {
   return absl::StrCat("[", absl::StrJoin(values, ","), "]");
@@ -80,6 +83,15 @@ struct AttributePrinter {
   std::string operator()(const TopKAttrs& a) const {
     const bool largest = a.order == TopKAttrs::Order::kLargest;
     return absl::StrCat(" k=", a.k, largest ? "" : " smallest");
+  }
+  std::string operator()(const CombineAttrs& a) const {
+    const bool is_sum = a.kind == CombineAttrs::Kind::kSum;
+    std::string text = is_sum ? " sum" : " mixture";
+    for (const double weight : a.weights) {
+      absl::StrAppendFormat(&text, " %.17g", weight);
+    }
+    absl::StrAppendFormat(&text, " temperature=%.17g", a.temperature);
+    return is_sum ? text : absl::StrCat(text, " term=", a.term);
   }
   std::string operator()(const ReduceAttrs& a) const {
     return absl::StrCat(" axes=", List(a.axes));
@@ -125,9 +137,12 @@ std::string AttributePrinter::operator()(const FusedAttrs& a) const {
 }
 
 DType ResultType(Op op, const Attributes& attributes) {
-  if (op == Op::kToFloat64) return DType::kFloat64;
+  if (op == Op::kToFloat64 || op == Op::kCombineEnergies) {
+    return DType::kFloat64;
+  }
   if (op != Op::kConstant) return DType::kFloat32;
-  return std::get<ConstantAttrs>(attributes).value.dtype();
+  const Tensor& value = std::get<ConstantAttrs>(attributes).value;
+  return IsReal(value) ? DType::kFloat32 : value.dtype();
 }
 
 }  // namespace

@@ -21,8 +21,10 @@
 
 namespace basin {
 
-// The primitive operations. All values are float32, but for constants that
-// serve as indices (int64) and results of kToFloat64. Elementwise operations
+// The primitive operations. All values are real numbers of the precision that
+// a plan computes in (their DType is kFloat32), but for constants that serve as
+// indices (int64) and for energies in double in every precision (float64):
+// results of kToFloat64 and kCombineEnergies. Elementwise operations
 // need equal shapes: what NumPy broadcasts is written with kReshape and
 // kBroadcast.
 enum class Op : uint8_t {
@@ -52,7 +54,9 @@ enum class Op : uint8_t {
   kMaxPoolGrad,          // (x, dy) -> dx: to the first maximum of each window
   kAvgPool,              // (x [N, C, s..]); PoolAttrs
   kAvgPoolGrad,          // (dy) -> dx; PoolAttrs, the node's shape is x's
-  kToFloat64,            // widens; its result may only be an output
+  kToFloat64,  // widens an energy [N]: an output, or an operand of the next
+  kCombineEnergies,  // (float64 [N], ..) -> float64 [N]; CombineAttrs
+  kMixtureShare,     // the same of kMixture -> [N]: a term's; CombineAttrs
 };
 
 // "conv", "reduce_sum", ...
@@ -67,7 +71,7 @@ struct InputAttrs {
   std::string name;
 };
 struct ConstantAttrs {
-  Tensor value;
+  Tensor value;  // int64, or float32 or float64: see Narrow() in passes.h
 };
 struct ElementwiseAttrs {
   ScalarOp op;
@@ -93,8 +97,9 @@ struct PadAttrs {
 // The places of the k largest or smallest elements, in their order; of equal
 // ones the first comes first. NaN is larger than any number. Places are
 // float32, as the indices of kTake and kPutAdd, where a fraction is cut off, a
-// negative index counts from the end, and one outside of the axis (or NaN)
-// means the nearest end (or the first element).
+// negative index counts from the end. One outside of the axis (or NaN) is never
+// a silent mistake: kTake gives NaN for it, and kPutAdd makes its whole row
+// [V, D] NaN.
 struct TopKAttrs {
   enum class Order : uint8_t { kLargest, kSmallest };
   int64_t k = 1;  // 1 to V
@@ -130,10 +135,22 @@ struct PoolAttrs {
   bool count_include_pad = false;  // kAvgPool only
   ImageLayout layout = ImageLayout::kChannelsFirst;
 };
+// With E_i the operands:
+//   kSum      sum_i w_i E_i / T
+//   kMixture  -log(sum_i w_i exp(-E_i)) / T
+// and the share of a term in the mixture's density, w_i exp(-E_i) over the sum.
+struct CombineAttrs {
+  enum class Kind : uint8_t { kSum, kMixture };
+  Kind kind = Kind::kSum;
+  std::vector<double> weights;  // one for each operand; kMixture: > 0
+  double temperature = 1;       // > 0
+  int term = 0;                 // kMixtureShare: whose share
+};
 using Attributes =
     std::variant<std::monostate, InputAttrs, ConstantAttrs, ElementwiseAttrs,
                  FusedAttrs, TransposeAttrs, SliceAttrs, PadAttrs, AxisAttrs,
-                 ReduceAttrs, MatmulAttrs, ConvAttrs, PoolAttrs, TopKAttrs>;
+                 ReduceAttrs, MatmulAttrs, ConvAttrs, PoolAttrs, TopKAttrs,
+                 CombineAttrs>;
 
 // As in Graph::ToString(): " transpose_b", or nothing. Complete, but for the
 // elements of constants.

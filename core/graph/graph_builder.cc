@@ -70,8 +70,8 @@ ValueId GraphBuilder::Constant(Tensor value) {
   return AddNode(Op::kConstant, {}, ConstantAttrs{std::move(value)});
 }
 
-ValueId GraphBuilder::Constant(float value) {
-  return Constant(Tensor::Scalar(value));
+ValueId GraphBuilder::Constant(double value) {
+  return Constant(RealScalar(value));
 }
 
 ValueId GraphBuilder::Elementwise(ScalarOp op,
@@ -260,7 +260,15 @@ ValueId GraphBuilder::StopGradient(ValueId x) {
 }
 
 ValueId GraphBuilder::ToFloat64(ValueId x) {
+  if (!Known({x}) || graph_.node(x).dtype == DType::kFloat64) return x;
   return AddNode(Op::kToFloat64, {x}, {});
+}
+
+ValueId GraphBuilder::CombineEnergies(absl::Span<const ValueId> energies,
+                                      CombineAttrs attributes) {
+  std::vector<ValueId> wide;
+  for (const ValueId energy : energies) wide.push_back(ToFloat64(energy));
+  return AddNode(Op::kCombineEnergies, wide, std::move(attributes));
 }
 
 ValueId GraphBuilder::AddNode(Op op, absl::Span<const ValueId> inputs,

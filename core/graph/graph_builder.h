@@ -40,7 +40,8 @@ class GraphBuilder {
 
   ValueId Input(std::string name, const Shape& shape);
   ValueId Constant(Tensor value);
-  ValueId Constant(float value);  // a scalar
+  // A scalar, float64 where float32 does not hold it.
+  ValueId Constant(double value);
 
   // Elementwise, with NumPy's broadcasting.
   ValueId Unary(ScalarOp op, ValueId x);
@@ -83,7 +84,10 @@ class GraphBuilder {
   ValueId AvgPool(ValueId x, PoolAttrs attributes);
 
   ValueId StopGradient(ValueId x);
-  ValueId ToFloat64(ValueId x);
+  ValueId ToFloat64(ValueId x);  // x, if it is float64 already
+  // Of energies [N] of either type, in double.
+  ValueId CombineEnergies(absl::Span<const ValueId> energies,
+                          CombineAttrs attributes);
 
   // Any operation, by its parts; the methods above are these with checks.
   ValueId AddNode(Op op, absl::Span<const ValueId> inputs,

@@ -87,8 +87,9 @@ std::vector<ValueId> Owners(const Graph& graph,
 std::vector<bool> LivesOutside(const Graph& graph) {
   std::vector<bool> outside(static_cast<size_t>(graph.size()), false);
   for (ValueId id = 0; id < graph.size(); ++id) {
-    const Op op = graph.node(id).op;
-    outside[id] = op == Op::kInput || op == Op::kConstant;
+    const Node& node = graph.node(id);
+    outside[id] = node.op == Op::kInput || node.op == Op::kConstant ||
+                  node.dtype == DType::kFloat64;
   }
   for (const ValueId id : graph.outputs()) outside[id] = true;
   return outside;

@@ -22,6 +22,10 @@ enum class Folding { kAll, kExact };
 absl::StatusOr<Graph> Simplify(const Graph& graph,
                                Folding folding = Folding::kAll);
 
+// Rounds float64 constants to float32: what plans of that precision are made
+// of. Graphs without any are only copied.
+absl::StatusOr<Graph> Narrow(const Graph& graph);
+
 // Turns trees of elementwise operations and broadcasts into kFused nodes.
 // A cheap producer with several consumers is computed again in each rather
 // than stored. Every kElementwise node becomes part of a kFused one.
@@ -39,12 +43,13 @@ struct MemoryPlan {
   size_t arena_size = 0;                           // bytes
 };
 // kReshape nodes share their input's bytes, and so have kNoOffset where that is
-// an input, a constant or an output. Inputs, constants and outputs live outside
-// the arena: a kReshape that is an output is therefore a copy, and an output
-// that is also an input or a constant must be copied too. A node's result never
-// shares bytes with its inputs otherwise.
-// If the arena would outgrow the address space, arena_size is kNoOffset and so
-// is every offset: compare it with a limit before taking memory.
+// an input, a constant or an output. Inputs, constants, outputs and float64
+// values, which plans may compute before their turn, live outside the arena: a
+// kReshape that is an output is therefore a copy, and an output that is also an
+// input or a constant must be copied too. A node's result never shares bytes
+// with its inputs otherwise. If the arena would outgrow the address space,
+// arena_size is kNoOffset and so is every offset: compare it with a limit
+// before taking memory.
 MemoryPlan PlanMemory(const Graph& graph);
 
 }  // namespace basin

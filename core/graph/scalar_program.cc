@@ -1,12 +1,12 @@
 #include "core/graph/scalar_program.h"
 
 #include <cmath>
-#include <limits>
 
 #include <absl/strings/str_cat.h>
 
 #include "core/base/check.h"
 #include "core/base/status_macros.h"
+#include "core/tensor/tensor.h"
 
 namespace basin {
 namespace {
@@ -113,15 +113,6 @@ double EvaluateBinary(ScalarOp op, double a, double b) {
   return 0.0;
 }
 
-// A double beyond float's range is undefined to convert, hence the detour.
-float ToFloat(double value) {
-  constexpr double kMax = std::numeric_limits<float>::max();
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  if (value > kMax) return kInfinity;
-  if (value < -kMax) return -kInfinity;
-  return static_cast<float>(value);
-}
-
 absl::Status CheckInstruction(const ScalarProgram& program, int index) {
   const ScalarInstruction& instruction = program.instructions[index];
   if (static_cast<size_t>(instruction.op) >= sizeof(kInfo) / sizeof(kInfo[0])) {
@@ -154,7 +145,7 @@ double EvaluateInDouble(ScalarOp op, double a, double b, double c) {
 
 float EvaluateScalar(ScalarOp op, float a, float b, float c) {
   if (op == ScalarOp::kSelect) return a != 0 ? b : c;
-  return ToFloat(EvaluateInDouble(op, a, b, c));
+  return ToFloat32(EvaluateInDouble(op, a, b, c));
 }
 
 absl::Status Validate(const ScalarProgram& program) {

@@ -42,11 +42,30 @@ absl::StatusOr<Shape> InputShape(const NodeDraft& draft) {
 
 absl::StatusOr<Shape> ConstantShape(const NodeDraft& draft) {
   const Tensor& value = draft.attrs<ConstantAttrs>().value;
-  if (value.dtype() != DType::kFloat32 && value.dtype() != DType::kInt64) {
-    return DraftError(draft, absl::StrCat("expected float32 or int64, got ",
-                                          std::string(Name(value.dtype()))));
+  if (!IsReal(value) && value.dtype() != DType::kInt64) {
+    return DraftError(draft,
+                      absl::StrCat("expected float32, float64 or int64, got ",
+                                   std::string(Name(value.dtype()))));
   }
   return value.shape();
+}
+
+absl::StatusOr<Shape> CombineShape(const NodeDraft& draft) {
+  const auto& attrs = draft.attrs<CombineAttrs>();
+  const bool is_mixture = attrs.kind == CombineAttrs::Kind::kMixture;
+  const size_t terms = draft.inputs.size();
+  bool fits = attrs.weights.size() == terms && attrs.temperature > 0 &&
+              attrs.term >= 0 && static_cast<size_t>(attrs.term) < terms;
+  for (size_t i = 0; fits && i < terms; ++i) {
+    fits = draft.input(static_cast<int>(i)) == draft.input(0) &&
+           (!is_mixture || attrs.weights[i] > 0);
+  }
+  if (fits && (is_mixture || draft.op == Op::kCombineEnergies)) {
+    return draft.input(0);
+  }
+  return DraftError(draft,
+                    "expected energies of one shape, a weight for each, and "
+                    "those of a mixture and the temperature above 0");
 }
 
 absl::StatusOr<Shape> ElementwiseShape(const NodeDraft& draft) {
@@ -312,7 +331,7 @@ absl::StatusOr<Shape> MatmulShape(const NodeDraft& draft) {
 // Whether the caller states the result's shape.
 enum class Given { kNever, kAlways, kOptional };
 
-constexpr int kAnyNumber = -1;  // of inputs, at least one
+constexpr int kAny = -1;  // of inputs, at least one
 
 struct Rule {
   int num_inputs;
@@ -338,10 +357,12 @@ Rule RuleOf(Op op) {
     case Op::kConstant:
       return {0, kIndex<ConstantAttrs>, Given::kNever, ConstantShape};
     case Op::kElementwise:
-      return {kAnyNumber, kIndex<ElementwiseAttrs>, Given::kNever,
-              ElementwiseShape};
+      return {kAny, kIndex<ElementwiseAttrs>, Given::kNever, ElementwiseShape};
     case Op::kFused:
-      return {kAnyNumber, kIndex<FusedAttrs>, Given::kOptional, FusedShape};
+      return {kAny, kIndex<FusedAttrs>, Given::kOptional, FusedShape};
+    case Op::kCombineEnergies:
+    case Op::kMixtureShare:
+      return {kAny, kIndex<CombineAttrs>, Given::kNever, CombineShape};
     case Op::kStopGradient:
     case Op::kToFloat64:
       return {1, kIndex<std::monostate>, Given::kNever, SameShape};
@@ -356,7 +377,7 @@ Rule RuleOf(Op op) {
     case Op::kPad:
       return {1, kIndex<PadAttrs>, Given::kNever, PadShape};
     case Op::kConcat:
-      return {kAnyNumber, kIndex<AxisAttrs>, Given::kNever, ConcatShape};
+      return {kAny, kIndex<AxisAttrs>, Given::kNever, ConcatShape};
     case Op::kGather:
       return {2, kIndex<AxisAttrs>, Given::kNever, GatherShape};
     case Op::kScatterAdd:
@@ -398,16 +419,19 @@ absl::Status CheckInputs(const NodeDraft& draft, const Rule& rule) {
     }
   }
   const int count = static_cast<int>(draft.inputs.size());
-  if (rule.num_inputs == kAnyNumber ? count < 1 : count != rule.num_inputs) {
+  if (rule.num_inputs == kAny ? count < 1 : count != rule.num_inputs) {
     return DraftError(draft, absl::StrCat("wrong number of inputs, ", count));
   }
   const bool indexed = draft.op == Op::kGather || draft.op == Op::kScatterAdd;
+  const bool combines =
+      draft.op == Op::kCombineEnergies || draft.op == Op::kMixtureShare;
+  const DType wanted = combines ? DType::kFloat64 : DType::kFloat32;
   for (int i = 0; i < count; ++i) {
     const DType dtype = draft.graph.node(draft.inputs[i]).dtype;
-    if (dtype != DType::kFloat32 && !(indexed && i == 1)) {
+    if (dtype != wanted && !(indexed && i == 1)) {
       return DraftError(
           draft, absl::StrCat("input ", i, " is ", std::string(Name(dtype)),
-                              ", expected float32"));
+                              ", expected ", std::string(Name(wanted))));
     }
   }
   return absl::OkStatus();

@@ -328,6 +328,19 @@ absl::StatusOr<Graph> Simplify(const Graph& graph, Folding folding) {
   return internal::Simplifier(graph, folding).Run();
 }
 
+absl::StatusOr<Graph> Narrow(const Graph& graph) {
+  GraphBuilder builder;
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op == Op::kConstant && node.dtype == DType::kFloat32) {
+      builder.Constant(Narrowed(graph.attributes<ConstantAttrs>(id).value));
+    } else {
+      internal::AddNodeOf(builder, node, node.inputs);
+    }
+  }
+  return std::move(builder).Build(graph.outputs());
+}
+
 absl::StatusOr<Graph> Optimize(const Graph& graph) {
   BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(graph));
   return Fuse(simple);

@@ -22,6 +22,20 @@ struct Layer {
   std::optional<Tensor> up;       // W [n, n of the next layer]
 };
 
+// The layers in the order in which Gibbs sampling draws them: every other one,
+// then those between, so that all of a half are drawn given the other half.
+// None if a layer has couplings inside: its units are not independent.
+std::vector<size_t> BlockOrder(const std::vector<Layer>& layers) {
+  std::vector<size_t> order;
+  for (const Layer& layer : layers) {
+    if (layer.lateral.has_value()) return order;
+  }
+  for (const size_t parity : {0, 1}) {
+    for (size_t l = parity; l < layers.size(); l += 2) order.push_back(l);
+  }
+  return order;
+}
+
 class BoltzmannFamily final : public EnergySource {
  public:
   BoltzmannFamily(std::vector<Layer> layers, Shape state_shape)
@@ -47,17 +61,11 @@ class BoltzmannFamily final : public EnergySource {
                                     GraphBuilder::ReducedAxes::kDrop)};
   }
 
-  // One block a layer, given the state; a layer with couplings inside has no
-  // block of independent units but its single ones.
+  // One block a layer, given the state, in the order of BlockOrder().
   absl::StatusOr<std::vector<Conditional>> Conditionals(
       int rows) const override {
     std::vector<Conditional> blocks;
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      if (layers_[l].lateral.has_value()) {
-        return absl::UnimplementedError(
-            absl::StrCat("layer ", l, " has couplings between its units (J", l,
-                         "): only layers without them are drawn as a block"));
-      }
+    for (const size_t l : BlockOrder(layers_)) {
       GraphBuilder builder;
       BASIN_ASSIGN_OR_RETURN(const Shape shape, WithRows(rows, state_shape_));
       const ValueId state = builder.Input("x", shape);
@@ -72,12 +80,9 @@ class BoltzmannFamily final : public EnergySource {
                                               {.transpose_b = true}));
       }
       Conditional block;
-      block.name = absl::StrCat("layer", l);
-      for (int64_t i = 0; i < layers_[l].b.num_elements(); ++i) {
-        block.coordinates.push_back(layers_[l].offset + i);
-      }
-      const ValueId p = builder.Unary(ScalarOp::kSigmoid, field);
-      BASIN_ASSIGN_OR_RETURN(block.graph, std::move(builder).Build({p}));
+      block.variables = layers_[l].b.num_elements();
+      block.sites = Range(layers_[l].offset, block.variables);
+      BASIN_ASSIGN_OR_RETURN(block.graph, std::move(builder).Build({field}));
       blocks.push_back(std::move(block));
     }
     return blocks;
@@ -118,20 +123,20 @@ bool IsKnown(const std::string& name) {
 
 absl::Status CheckCouplings(const std::string& name, const Tensor& couplings) {
   const auto n = static_cast<size_t>(couplings.shape().dim(0));
-  const auto j = couplings.data<float>();
+  const auto j = [&couplings](size_t i) { return RealAt(couplings, i); };
   for (size_t row = 0; row < n; ++row) {
-    if (j[row * n + row] != 0) {
+    if (j(row * n + row) != 0) {
       return WeightError(
-          name, absl::StrCat("expected a zero diagonal, got ", j[row * n + row],
+          name, absl::StrCat("expected a zero diagonal, got ", j(row * n + row),
                              " for unit ", row));
     }
     for (size_t column = 0; column < row; ++column) {
-      if (j[row * n + column] == j[column * n + row]) continue;
+      if (j(row * n + column) == j(column * n + row)) continue;
       return WeightError(
           name,
-          absl::StrCat("expected a symmetric matrix, got ", j[row * n + column],
+          absl::StrCat("expected a symmetric matrix, got ", j(row * n + column),
                        " at [", row, ", ", column, "] and ",
-                       j[column * n + row], " at [", column, ", ", row, "]"));
+                       j(column * n + row), " at [", column, ", ", row, "]"));
     }
   }
   return absl::OkStatus();
@@ -194,6 +199,9 @@ SourceOr OpenBoltzmann(const ModelFiles& files, ModelSettings* settings) {
                              .shape = layers[l].b.shape(),
                              .offset = layers[l].offset});
     }
+  }
+  for (const size_t l : BlockOrder(layers)) {
+    info.blocks.push_back(absl::StrCat("layer", l));
   }
   BASIN_RETURN_IF_ERROR(CompleteDomain(DomainKind::kBinary, 0, settings));
   return std::make_shared<BoltzmannFamily>(std::move(layers), info.state_shape);

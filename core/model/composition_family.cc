@@ -26,14 +26,12 @@ class CompositionFamily final : public EnergySource {
   struct Term {
     std::shared_ptr<const EnergySource> source;
     std::vector<size_t> context;  // places in the united context
-    float weight = 1;
+    double weight = 1;
   };
 
   CompositionFamily(Composition::Kind kind, double temperature,
                     std::vector<Term> terms)
-      : kind_(kind),
-        inverse_temperature_(static_cast<float>(1 / temperature)),
-        terms_(std::move(terms)) {}
+      : kind_(kind), temperature_(temperature), terms_(std::move(terms)) {}
 
   absl::StatusOr<SourceOutputs> Append(const SourceInputs& inputs, int rows,
                                        GraphBuilder& builder) const override {
@@ -54,43 +52,25 @@ class CompositionFamily final : public EnergySource {
       }
       energies.push_back(place->second);
     }
-    const ValueId energy = kind_ == Composition::Kind::kMixture
-                               ? Mix(energies, rows, builder)
-                               : WeightedSum(energies, builder);
-    return SourceOutputs{
-        .energy = builder.Mul(energy, builder.Constant(inverse_temperature_))};
+    return SourceOutputs{.energy =
+                             builder.CombineEnergies(energies, Combined())};
   }
 
  private:
-  // A difference is a sum with a negative weight.
-  ValueId WeightedSum(const std::vector<ValueId>& energies,
-                      GraphBuilder& builder) const {
-    ValueId sum = GraphBuilder::kNoValue;
-    for (size_t i = 0; i < energies.size(); ++i) {
-      const bool subtract = kind_ == Composition::Kind::kDifference && i == 1;
-      const float weight = subtract ? -terms_[i].weight : terms_[i].weight;
-      const ValueId part = builder.Mul(energies[i], builder.Constant(weight));
-      sum = i == 0 ? part : builder.Add(sum, part);
-    }
-    return sum;
-  }
-
-  // -logsumexp(log w_i - E_i).
-  ValueId Mix(const std::vector<ValueId>& energies, int rows,
-              GraphBuilder& builder) const {
-    std::vector<ValueId> columns;
-    for (size_t i = 0; i < energies.size(); ++i) {
-      const ValueId log_density = builder.Sub(
-          builder.Constant(std::log(terms_[i].weight)), energies[i]);
-      columns.push_back(builder.Reshape(log_density, Shape({rows, 1})));
-    }
-    return builder.Unary(ScalarOp::kNeg,
-                         builder.LogSumExp(builder.Concat(columns, 1), {1},
-                                           GraphBuilder::ReducedAxes::kDrop));
+  CombineAttrs Combined() const {
+    const bool is_mixture = kind_ == Composition::Kind::kMixture;
+    CombineAttrs result;
+    result.kind =
+        is_mixture ? CombineAttrs::Kind::kMixture : CombineAttrs::Kind::kSum;
+    for (const Term& term : terms_) result.weights.push_back(term.weight);
+    // A difference is a sum with a negative weight.
+    if (kind_ == Composition::Kind::kDifference) result.weights[1] *= -1;
+    result.temperature = temperature_;
+    return result;
   }
 
   const Composition::Kind kind_;
-  const float inverse_temperature_;
+  const double temperature_;
   const std::vector<Term> terms_;
 };
 
@@ -218,7 +198,7 @@ SourceOr ComposeSources(const Composition& composition,
     BASIN_RETURN_IF_ERROR(CheckSameDomain(terms[0].settings.info, term));
     CompositionFamily::Term& part = parts.emplace_back();
     part.source = terms[i].source;
-    part.weight = static_cast<float>(composition.terms[i].weight);
+    part.weight = composition.terms[i].weight;
     BASIN_ASSIGN_OR_RETURN(part.context, UniteContext(term, &info));
     if (!counted.try_emplace(part.source.get(), true).second) continue;
     info.parameters += term.parameters;

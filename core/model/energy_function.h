@@ -4,11 +4,15 @@
 #include <cstdint>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "core/backend/discrete_ops.h"
 
 namespace basin {
 
-// E(x) and dE/dx for the rows of a tile. What a transition sees of a model:
-// no graph, no thread, no device. Not thread-safe; owned by one worker.
+// E(x), dE/dx and conditional laws for the rows of a tile. What a transition
+// sees of a model: no graph, no thread, no device. Not thread-safe; owned by
+// one worker.
 class EnergyFunction {
  public:
   virtual ~EnergyFunction() = default;
@@ -30,6 +34,24 @@ class EnergyFunction {
                                                  double* energy,
                                                  float* grad_energy) {
     return EnergyAndGradient(rows, x, energy, grad_energy);
+  }
+
+  // A cheap energy of the same rows that stands in front of this one; null if
+  // there is none. Owned by this object.
+  virtual EnergyFunction* surrogate() { return nullptr; }
+
+  // How many blocks of variables Gibbs sampling goes through, in order; 0 if
+  // the energy has no conditional laws.
+  virtual int blocks() const { return 0; }
+
+  // The law of a block: of coordinates given x [rows, D] or given the hidden
+  // units, where the energy has any; or of the hidden units given x, which
+  // belong into the result's `hidden` and are there for the blocks after. The
+  // arrays of the result are valid until the next call.
+  // REQUIRES: 0 <= block < blocks().
+  virtual absl::StatusOr<BlockLaw> LawOf(int /*block*/, int /*rows*/,
+                                         const float* /*x*/) {
+    return absl::UnimplementedError("the energy has no conditional laws");
   }
 };
 

@@ -1,11 +1,12 @@
 #include "core/model/energy_source.h"
 
+#include <zlib.h>
+
+#include <numeric>
 #include <utility>
 
 #include <absl/container/flat_hash_set.h>
-#include <absl/hash/hash.h>
 #include <absl/status/status.h>
-#include <absl/strings/string_view.h>
 
 #include "core/base/check.h"
 #include "core/base/status_macros.h"
@@ -29,9 +30,13 @@ void ForEachConstant(const Graph& graph, const Visit& visit) {
 
 absl::StatusOr<std::vector<Conditional>> EnergySource::Conditionals(
     int /*rows*/) const {
-  return absl::UnimplementedError(
-      "this family has no conditional laws: expected rbm, boltzmann or "
-      "lattice");
+  return std::vector<Conditional>();
+}
+
+std::vector<int32_t> Range(int64_t from, int64_t count) {
+  std::vector<int32_t> range(static_cast<size_t>(count));
+  std::iota(range.begin(), range.end(), static_cast<int32_t>(from));
+  return range;
 }
 
 absl::StatusOr<Shape> WithRows(int64_t rows, const Shape& shape) {
@@ -98,13 +103,16 @@ ValueId TakeColumns(GraphBuilder& builder, ValueId x, int64_t from,
 }
 
 uint64_t Fingerprint(const Graph& graph) {
-  uint64_t hash = absl::HashOf(graph.ToString());
-  ForEachConstant(graph, [&hash](const Tensor& value) {
-    hash = absl::HashOf(
-        hash, absl::string_view(reinterpret_cast<const char*>(value.bytes()),
-                                value.byte_size()));
+  const auto crc = [](uint32_t before, const void* bytes, size_t size) {
+    return static_cast<uint32_t>(
+        crc32_z(before, static_cast<const Bytef*>(bytes), size));
+  };
+  const std::string text = graph.ToString();
+  uint32_t of_constants = 0;
+  ForEachConstant(graph, [&](const Tensor& value) {
+    of_constants = crc(of_constants, value.bytes(), value.byte_size());
   });
-  return hash;
+  return uint64_t{crc(0, text.data(), text.size())} << 32 | of_constants;
 }
 
 int64_t ConstantBytes(const Graph& graph) {

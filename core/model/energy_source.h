@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <absl/status/statusor.h>
 
+#include "core/backend/discrete_ops.h"
 #include "core/graph/graph_builder.h"
 #include "core/model/model_info.h"
 
@@ -24,23 +26,31 @@ struct SourceOutputs {
   ValueId class_energies = GraphBuilder::kNoValue;  // [rows, K] if K > 0
 };
 
+// NeighbourField on the host.
+struct NeighbourTable {
+  int64_t sites = 0;                // of the state
+  std::vector<int32_t> neighbours;  // [degree, n]
+  std::vector<float> weights;       // [degree, n]
+  std::vector<float> bias;          // [n], or [n, q]
+};
+
 // The law of a block of binary, continuous or categorical variables that are
 // independent of each other given all the others: what Gibbs sampling needs.
 struct Conditional {
-  enum class Law {
-    kBernoulli,    // outputs: P(variable = 1)
-    kNormal,       // outputs: mean, standard deviation
-    kCategorical,  // outputs: P(variable = class), the last axis
-  };
-  std::string name;  // "h", "v", "layer1", "even sites"
-  Law law = Law::kBernoulli;
-  // Of the state that the block sets, ascending; empty if the block is not
-  // part of the state (hidden units).
-  std::vector<int64_t> coordinates;
-  // One input, what is given: hidden units [rows, H] or the state
-  // [rows, state_shape...]. Outputs are of the block's variables,
-  // [rows, variables...].
+  // What is given.
+  enum class Given { kState, kHidden };
+  BlockLaw::Kind kind = BlockLaw::Kind::kBernoulli;
+  int64_t variables = 0;  // n
+  int64_t classes = 0;    // q of kCategorical
+  // Of the state that the block sets, ascending: coordinates, or one-hot
+  // sites. Empty if the block is the hidden units.
+  std::vector<int32_t> sites;
+  Given given = Given::kState;
+  // What BlockLaw calls parameters, in one of two ways. A graph has one input,
+  // hidden units [rows, H] or the state [rows, state_shape...], and outputs
+  // [rows, n...]: the parameters, and the deviations of kNormal.
   Graph graph;
+  std::optional<NeighbourTable> table;
 };
 
 // What a family makes of a model's files: its energy as a formula. Immutable;
@@ -56,9 +66,14 @@ class EnergySource {
                                                int rows,
                                                GraphBuilder& builder) const = 0;
 
-  // The blocks that Gibbs sampling goes through, for `rows` rows.
-  // Unimplemented for families that have none.
+  // The blocks that Gibbs sampling goes through, those of ModelInfo::blocks,
+  // for `rows` rows; empty for families that have none. At most one is of
+  // hidden units, and stands before those that are given these.
   virtual absl::StatusOr<std::vector<Conditional>> Conditionals(int rows) const;
+
+  // Bytes of all NeighbourTables of Conditionals(), for a check before these
+  // are made.
+  virtual int64_t TableBytes() const { return 0; }
 };
 
 // The energy of `source`, which belongs to `info`, for `rows` rows. Inputs:
@@ -66,6 +81,9 @@ class EnergySource {
 // Outputs: energy [rows], and the class energies [rows, K] if there are any.
 absl::StatusOr<Graph> BuildEnergyGraph(const EnergySource& source,
                                        const ModelInfo& info, int rows);
+
+// from, ..., from + count - 1.
+std::vector<int32_t> Range(int64_t from, int64_t count);
 
 // [rows, shape...].
 absl::StatusOr<Shape> WithRows(int64_t rows, const Shape& shape);
@@ -80,8 +98,8 @@ std::vector<ValueId> InlineGraph(const Graph& graph,
 ValueId TakeColumns(GraphBuilder& builder, ValueId x, int64_t from,
                     const Shape& shape);
 
-// Equal for graphs that compute the same from the same constants, within one
-// process.
+// Equal for graphs that compute the same from the same constants, on every
+// server.
 uint64_t Fingerprint(const Graph& graph);
 
 // Bytes of the constants of `graph`, each counted once.

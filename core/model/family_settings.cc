@@ -43,9 +43,8 @@ absl::Status ReadField(const config::Lattice& config,
                       config.field_size());
   }
   for (const double value : config.field()) {
-    BASIN_ASSIGN_OR_RETURN(const float field,
-                           ToFiniteFloat("lattice.field", value));
-    settings->field.push_back(field);
+    BASIN_RETURN_IF_ERROR(ToFiniteFloat("lattice.field", value).status());
+    settings->field.push_back(value);
   }
   return absl::OkStatus();
 }
@@ -78,8 +77,9 @@ absl::Status ReadLattice(const config::ModelConfig& config,
                                      ModelSettings::kMaxDimension));
     result.size.push_back(size);
   }
-  BASIN_ASSIGN_OR_RETURN(result.coupling,
-                         ToFiniteFloat("lattice.coupling", lattice.coupling()));
+  result.coupling = lattice.coupling();
+  BASIN_RETURN_IF_ERROR(
+      ToFiniteFloat("lattice.coupling", result.coupling).status());
   return ReadField(lattice, &result);
 }
 

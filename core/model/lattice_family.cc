@@ -2,6 +2,7 @@
 // in core/model/model_config.proto for the energies. Every edge is counted
 // from the site at its lower end.
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -15,8 +16,6 @@
 namespace basin::internal {
 namespace {
 
-enum class Direction { kNext, kPrevious };
-
 class LatticeFamily final : public EnergySource {
  public:
   struct Parts {
@@ -26,6 +25,16 @@ class LatticeFamily final : public EnergySource {
     std::vector<Tensor> couplings;  // of each axis, broadcasts to the sites
     Tensor field;                   // broadcasts to the sites
   };
+
+  // None of the colours is without sites.
+  static int64_t ColourCount(const Parts& parts) {
+    int64_t count = 1;
+    for (const int64_t size : parts.size) {
+      if (size == 1) continue;
+      count = std::max<int64_t>(count, parts.periodic && size % 2 == 1 ? 3 : 2);
+    }
+    return count;
+  }
 
   LatticeFamily(Parts parts, Shape state_shape)
       : parts_(std::move(parts)), state_shape_(std::move(state_shape)) {}
@@ -38,7 +47,7 @@ class LatticeFamily final : public EnergySource {
     ValueId field = builder.Constant(parts_.field);
     for (size_t axis = 0; axis < parts_.size.size(); ++axis) {
       if (parts_.size[axis] == 1) continue;
-      const ValueId next = Shifted(spins, axis, Direction::kNext, builder);
+      const ValueId next = Next(spins, axis, builder);
       field = builder.Add(field, builder.Mul(Coupling(axis, builder), next));
     }
     const ValueId terms =
@@ -53,32 +62,29 @@ class LatticeFamily final : public EnergySource {
 
   // A block for each colour: neighbours have different ones.
   absl::StatusOr<std::vector<Conditional>> Conditionals(
-      int rows) const override {
-    const std::vector<std::vector<int64_t>> colours = Colours();
+      int /*rows*/) const override {
     std::vector<Conditional> blocks;
-    for (size_t colour = 0; colour < colours.size(); ++colour) {
-      GraphBuilder builder;
-      BASIN_ASSIGN_OR_RETURN(const Shape shape, WithRows(rows, state_shape_));
-      BASIN_ASSIGN_OR_RETURN(
-          const ValueId p, SiteLaws(builder.Input("x", shape), rows, builder));
-      const std::vector<int64_t>& sites = colours[colour];
-      const auto count = static_cast<int64_t>(sites.size());
-      const ValueId picked = builder.Gather(
-          p, builder.Constant(Tensor::Of<int64_t>(Shape({count}), sites)), 1);
+    for (std::vector<int32_t>& sites : Colours()) {
       Conditional block;
-      block.name = absl::StrCat("sites", colour);
-      block.law = parts_.states == 0 ? Conditional::Law::kBernoulli
-                                     : Conditional::Law::kCategorical;
-      const int64_t width = std::max<int64_t>(parts_.states, 1);
-      for (const int64_t site : sites) {
-        for (int64_t i = 0; i < width; ++i) {
-          block.coordinates.push_back(site * width + i);
-        }
-      }
-      BASIN_ASSIGN_OR_RETURN(block.graph, std::move(builder).Build({picked}));
+      block.kind = parts_.states == 0 ? BlockLaw::Kind::kBernoulli
+                                      : BlockLaw::Kind::kCategorical;
+      block.variables = static_cast<int64_t>(sites.size());
+      block.classes = parts_.states;
+      block.sites = std::move(sites);
+      block.table = TableOf(block.sites);
       blocks.push_back(std::move(block));
     }
     return blocks;
+  }
+
+  int64_t TableBytes() const override {
+    // A neighbour and its weight on both sides of each axis, a bias for each
+    // coordinate, and the site itself.
+    const int64_t sites =
+        state_shape_.num_elements() / std::max<int64_t>(parts_.states, 1);
+    const auto neighbours = static_cast<int64_t>(2 * parts_.size.size());
+    const int64_t each = 2 * neighbours + std::max<int64_t>(parts_.states, 1);
+    return sites * (each + 1) * static_cast<int64_t>(sizeof(float));
   }
 
  private:
@@ -99,10 +105,9 @@ class LatticeFamily final : public EnergySource {
     return builder.Constant(parts_.couplings[axis]);
   }
 
-  // At each site the value of its neighbour along `axis`; 0 where there is
+  // At each site the value of the next one along `axis`; 0 where there is
   // none. REQUIRES: the axis has two sites or more.
-  ValueId Shifted(ValueId x, size_t axis, Direction direction,
-                  GraphBuilder& builder) const {
+  ValueId Next(ValueId x, size_t axis, GraphBuilder& builder) const {
     const Shape shape = builder.shape(x);
     const size_t at = axis + 1;  // after the rows
     const int64_t size = parts_.size[axis];
@@ -115,61 +120,87 @@ class LatticeFamily final : public EnergySource {
       attrs.limits[at] = to;
       return builder.Slice(x, std::move(attrs));
     };
-    const bool next = direction == Direction::kNext;
     if (parts_.periodic) {
-      const int64_t cut = next ? 1 : size - 1;
-      return builder.Concat({slice(cut, size), slice(0, cut)},
+      return builder.Concat({slice(1, size), slice(0, 1)},
                             static_cast<int>(at));
     }
     PadAttrs pad;
     pad.before.assign(shape.rank(), 0);
     pad.after.assign(shape.rank(), 0);
     pad.interior.assign(shape.rank(), 0);
-    (next ? pad.after : pad.before)[at] = 1;
-    return builder.Pad(next ? slice(1, size) : slice(0, size - 1), pad);
+    pad.after[at] = 1;
+    return builder.Pad(slice(1, size), pad);
   }
 
-  // Of every site given all others: P(x = 1) [rows, N], or the law of its
-  // category [rows, N, q].
-  absl::StatusOr<ValueId> SiteLaws(ValueId state, int rows,
-                                   GraphBuilder& builder) const {
-    BASIN_ASSIGN_OR_RETURN(const ValueId spins, Spins(state, rows, builder));
-    const Shape shape = builder.shape(spins);
-    ValueId field = builder.BroadcastTo(builder.Constant(parts_.field), shape);
-    for (size_t axis = 0; axis < parts_.size.size(); ++axis) {
+  double CouplingAt(size_t axis, int64_t site) const {
+    const Tensor& j = parts_.couplings[axis];
+    return RealAt(j, j.num_elements() == 1 ? 0 : static_cast<size_t>(site));
+  }
+
+  // Of state `a` of Potts, or 0 for Ising.
+  double FieldAt(int64_t site, int64_t a) const {
+    const int64_t at = site * std::max<int64_t>(parts_.states, 1) + a;
+    return RealAt(parts_.field,
+                  static_cast<size_t>(at % parts_.field.num_elements()));
+  }
+
+  // What pulls at each of `sites`: for state a of Potts h_a + sum J x_a over
+  // the neighbours. For Ising, where energies of s = 1 and s = -1 differ by
+  // 2 (h + sum J s) and s = 2 x - 1, it is 2 h - 2 sum J + 4 sum J x.
+  NeighbourTable TableOf(const std::vector<int32_t>& sites) const {
+    const bool ising = parts_.states == 0;
+    const size_t n = sites.size();
+    NeighbourTable table;
+    std::vector<double> bias;
+    for (const int32_t site : sites) {
+      if (ising) bias.push_back(2 * FieldAt(site, 0));
+      for (int64_t a = 0; a < parts_.states; ++a) {
+        bias.push_back(FieldAt(site, a));
+      }
+    }
+    int64_t stride = 1;
+    for (size_t axis = parts_.size.size(); axis-- > 0;) {
       if (parts_.size[axis] == 1) continue;
-      const ValueId coupling = Coupling(axis, builder);
-      field = builder.Add(
-          field, builder.Mul(coupling,
-                             Shifted(spins, axis, Direction::kNext, builder)));
-      field = builder.Add(field, Shifted(builder.Mul(coupling, spins), axis,
-                                         Direction::kPrevious, builder));
+      for (const int64_t ahead : {1, -1}) {
+        for (size_t i = 0; i < n; ++i) {
+          const Edge edge = EdgeAt(sites[i], axis, stride, ahead);
+          table.neighbours.push_back(edge.site);
+          table.weights.push_back(
+              static_cast<float>((ising ? 4 : 1) * edge.coupling));
+          if (ising) bias[i] -= 2 * edge.coupling;
+        }
+      }
+      stride *= parts_.size[axis];
     }
-    const int64_t width = std::max<int64_t>(parts_.states, 1);
-    const int64_t sites = state_shape_.num_elements() / width;
-    if (parts_.states == 0) {
-      // Energies of s = 1 and s = -1 differ by -2 field.
-      return builder.Reshape(
-          builder.Unary(ScalarOp::kSigmoid,
-                        builder.Mul(builder.Constant(2.0F), field)),
-          Shape({rows, sites}));
-    }
-    const ValueId flat = builder.Reshape(field, Shape({rows, sites, width}));
-    const ValueId log_z =
-        builder.LogSumExp(flat, {2}, GraphBuilder::ReducedAxes::kKeep);
-    return builder.Unary(ScalarOp::kExp, builder.Sub(flat, log_z));
+    table.bias.assign(bias.begin(), bias.end());
+    table.sites = stride;
+    return table;
+  }
+
+  // From `site` to the next one along `axis` (ahead = 1), or the previous one
+  // (-1). `stride` sites lie from one to the next.
+  struct Edge {
+    int32_t site = 0;  // any, if there is none
+    double coupling = 0;
+  };
+  Edge EdgeAt(int64_t site, size_t axis, int64_t stride, int64_t ahead) const {
+    const int64_t size = parts_.size[axis];
+    const int64_t at = site / stride % size;
+    int64_t to = at + ahead;
+    if (parts_.periodic) to = (to + size) % size;
+    if (to < 0 || to == size) return {};
+    const int64_t other = site + (to - at) * stride;
+    return {static_cast<int32_t>(other),
+            CouplingAt(axis, ahead > 0 ? site : other)};
   }
 
   // The sites of each colour. Sums of the colours along the axes: two colours
   // do, but for a cycle of odd length, which takes three.
-  std::vector<std::vector<int64_t>> Colours() const {
-    int64_t count = 2;
+  std::vector<std::vector<int32_t>> Colours() const {
+    const int64_t count = ColourCount(parts_);
     int64_t sites = 1;
-    for (const int64_t size : parts_.size) {
-      if (parts_.periodic && size % 2 == 1) count = 3;
-      sites *= size;
-    }
-    std::vector<std::vector<int64_t>> colours(static_cast<size_t>(count));
+    for (const int64_t size : parts_.size) sites *= size;
+    std::vector<std::vector<int32_t>> colours(static_cast<size_t>(count));
     for (int64_t site = 0; site < sites; ++site) {
       int64_t rest = site;
       int64_t colour = 0;
@@ -179,11 +210,11 @@ class LatticeFamily final : public EnergySource {
         rest /= size;
         const bool closes_odd_cycle =
             parts_.periodic && size % 2 == 1 && at == size - 1;
-        colour += closes_odd_cycle ? 2 : at % 2;
+        colour += closes_odd_cycle && size > 1 ? 2 : at % 2;
       }
-      colours[static_cast<size_t>(colour % count)].push_back(site);
+      colours[static_cast<size_t>(colour % count)].push_back(
+          static_cast<int32_t>(site));
     }
-    std::erase_if(colours, [](const auto& sites) { return sites.empty(); });
     return colours;
   }
 
@@ -201,14 +232,14 @@ absl::Status CheckFreeEnd(const std::string& name, const Tensor& couplings,
   const Shape& shape = couplings.shape();
   int64_t inner = 1;
   for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape.dim(i);
-  const auto j = couplings.data<float>();
-  for (size_t i = 0; i < j.size(); ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(couplings.num_elements()); ++i) {
+    const double j = RealAt(couplings, i);
     const bool at_end = static_cast<int64_t>(i) / inner % shape.dim(axis) ==
                         shape.dim(axis) - 1;
-    if (at_end && j[i] != 0) {
+    if (at_end && j != 0) {
       return WeightError(
           name, absl::StrCat("expected 0 at the end of the free axis ", axis,
-                             ", got ", j[i], " at element ", i));
+                             ", got ", j, " at element ", i));
     }
   }
   return absl::OkStatus();
@@ -264,10 +295,10 @@ SourceOr OpenLattice(const ModelFiles& files, ModelSettings* settings) {
   parts.size = lattice.size;
   parts.states = lattice.states;
   parts.periodic = lattice.periodic;
-  parts.couplings.assign(lattice.size.size(), Tensor::Scalar(lattice.coupling));
+  parts.couplings.assign(lattice.size.size(), RealScalar(lattice.coupling));
   parts.field = lattice.field.empty()
                     ? Tensor::Scalar(0.0F)
-                    : Tensor::Of<float>(
+                    : Tensor::Of<double>(
                           Shape({static_cast<int64_t>(lattice.field.size())}),
                           lattice.field);
   BASIN_RETURN_IF_ERROR(LoadArrays(files, &settings->info, &parts));
@@ -285,6 +316,9 @@ SourceOr OpenLattice(const ModelFiles& files, ModelSettings* settings) {
   BASIN_RETURN_IF_ERROR(
       CompleteDomain(potts ? DomainKind::kCategorical : DomainKind::kBinary,
                      lattice.states, settings));
+  for (int64_t i = 0; i < LatticeFamily::ColourCount(parts); ++i) {
+    settings->info.blocks.push_back(absl::StrCat("sites", i));
+  }
   return std::make_shared<LatticeFamily>(std::move(parts), state);
 }
 

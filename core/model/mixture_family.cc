@@ -5,6 +5,7 @@
 // With the Cholesky factor L_k of Sigma_k, z = L_k^-1 (x - mu_k) has
 // -log N = |z|^2 / 2 + log det L_k + D/2 log(2 pi).
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -111,7 +112,8 @@ bool IsKnown(const std::string& name) {
 }
 
 std::vector<double> Doubles(const Tensor& tensor) {
-  const auto data = tensor.data<float>();
+  const Tensor wide = Widened(tensor);
+  const auto data = wide.data<double>();
   return {data.begin(), data.end()};
 }
 
@@ -179,15 +181,15 @@ absl::StatusOr<MixtureFamily::Constants> Constants(
     total += components.weights[i];
   }
   MixtureFamily::Constants result;
-  result.means = Tensor(DType::kFloat32, Shape({k, 1, d}));
-  result.whitening = Tensor(DType::kFloat32, Shape({k, d, d}));
-  result.log_weights = Tensor(DType::kFloat32, Shape({k, 1}));
-  const auto means = result.means.mutable_data<float>();
-  const auto whitening = result.whitening.mutable_data<float>();
-  const auto log_weights = result.log_weights.mutable_data<float>();
+  result.means = Tensor(DType::kFloat64, Shape({k, 1, d}));
+  result.whitening = Tensor(DType::kFloat64, Shape({k, d, d}));
+  result.log_weights = Tensor(DType::kFloat64, Shape({k, 1}));
+  const auto means = result.means.mutable_data<double>();
+  const auto whitening = result.whitening.mutable_data<double>();
+  const auto log_weights = result.log_weights.mutable_data<double>();
   for (size_t i = 0; i < means.size(); ++i) {
-    BASIN_ASSIGN_OR_RETURN(
-        means[i], ToFiniteFloat("mixture: a mean", components.means[i]));
+    means[i] = components.means[i];
+    BASIN_RETURN_IF_ERROR(ToFiniteFloat("mixture: a mean", means[i]).status());
   }
   for (int64_t i = 0; i < k; ++i) {
     const Eigen::Map<const Matrix> covariance(
@@ -197,13 +199,10 @@ absl::StatusOr<MixtureFamily::Constants> Constants(
         Whiten(covariance,
                absl::StrCat("mixture: covariance of component ", i)));
     const double log_2_pi = std::log(2 * std::numbers::pi);
-    log_weights[static_cast<size_t>(i)] = static_cast<float>(
+    log_weights[static_cast<size_t>(i)] =
         std::log(components.weights[static_cast<size_t>(i)] / total) -
-        white.log_det - 0.5 * static_cast<double>(d) * log_2_pi);
-    for (int64_t j = 0; j < d * d; ++j) {
-      whitening[static_cast<size_t>(i * d * d + j)] =
-          static_cast<float>(white.matrix.data()[j]);
-    }
+        white.log_det - 0.5 * static_cast<double>(d) * log_2_pi;
+    std::copy_n(white.matrix.data(), d * d, &whitening[i * d * d]);
   }
   return result;
 }
@@ -217,6 +216,10 @@ SourceOr OpenMixture(const ModelFiles& files, ModelSettings* settings) {
                                  : FromSettings(settings->mixture));
   BASIN_ASSIGN_OR_RETURN(MixtureFamily::Constants constants,
                          Constants(components));
+  if (settings->info.precision != Precision::kFloat64) {  // half the memory
+    constants.means = Narrowed(constants.means);
+    constants.whitening = Narrowed(constants.whitening);
+  }
   if (!in_file) {
     settings->info.parameters = static_cast<int64_t>(
         components.weights.size() + components.means.size() +

@@ -42,12 +42,14 @@ struct RowView {
   const double* gradient_energy;
   const float* gradient;        // [D]
   const float* class_energies;  // [K]
+  const float* laws;            // [L]
 };
 
 RowView RowOf(const Evaluation& evaluation, size_t row, const RowSizes& sizes) {
   return {&evaluation.energies[row], &evaluation.gradient_energies[row],
           &evaluation.gradients[row * sizes.dimension],
-          evaluation.class_energies.data() + row * sizes.classes};
+          evaluation.class_energies.data() + row * sizes.classes,
+          evaluation.laws.data() + row * sizes.laws};
 }
 
 template <typename T>
@@ -60,7 +62,8 @@ bool SameBits(const RowView& a, const RowView& b, const RowSizes& sizes) {
          SameBits(a.gradient_energy, b.gradient_energy, 1) &&
          SameBits(a.gradient, b.gradient, sizes.dimension) &&
          (sizes.classes == 0 ||
-          SameBits(a.class_energies, b.class_energies, sizes.classes));
+          SameBits(a.class_energies, b.class_energies, sizes.classes)) &&
+         (sizes.laws == 0 || SameBits(a.laws, b.laws, sizes.laws));
 }
 
 std::string Describe(const RowView& row) {
@@ -265,7 +268,8 @@ absl::Status CheckFinite(const Evaluation& evaluation, Precision precision) {
   const size_t n = evaluation.energies.size();
   const size_t d = evaluation.gradients.size() / n;
   const RowSizes sizes = {.dimension = d,
-                          .classes = evaluation.class_energies.size() / n};
+                          .classes = evaluation.class_energies.size() / n,
+                          .laws = evaluation.laws.size() / n};
   for (size_t row = 0; row < n; ++row) {
     const RowView view = RowOf(evaluation, row, sizes);
     const double energy = *view.energy;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/types/span.h>
 
 #include "core/backend/backend.h"
 #include "core/tensor/dtype.h"
@@ -45,6 +46,9 @@ struct Domain {
   friend bool operator==(const Domain&, const Domain&) = default;
 };
 
+// Whether `state`, [D], is one of the domain.
+bool Contains(const Domain& domain, absl::Span<const float> state);
+
 // "continuous", "continuous in [0, 1]", "binary", "categorical of 5".
 std::string ToString(const Domain& domain);
 
@@ -67,12 +71,34 @@ using InitialLaw =
     std::variant<UniformLaw, NormalLaw, BernoulliLaw, UniformCategoryLaw>;
 
 // Which transition a request gets that names none, and its parameters.
-enum class TransitionKind { kUla, kMala, kRandomWalk, kIgebm, kJem };
+enum class TransitionKind {
+  kUla,
+  kMala,
+  kRandomWalk,
+  kIgebm,
+  kJem,
+  kHmc,
+  kUnderdamped,            // BAOAB
+  kUnderdampedMetropolis,  // corrected
+  kMinimize,
+  kGibbs,           // blocks, from a model's conditional laws
+  kSiteMetropolis,  // single sites, from energies alone
+  kSiteHeatBath,    // the same
+  kGibbsWithGradients,
+  kDiscreteLangevin,
+  kDelayedAcceptance,
+};
 struct TransitionParams {
   TransitionKind kind = TransitionKind::kUla;
   double step_size = 0;      // see core/model/model_config.proto; 0 = not set
   double noise_std = 0;      // kIgebm, kJem
   double gradient_clip = 0;  // kIgebm; 0 = none
+  // kHmc, kDelayedAcceptance (inner steps), discrete single-site transitions
+  // (sites per step); 0 = not set.
+  int64_t leaps = 0;
+  double jitter = 0;    // kHmc: share of the length that is random, [0, 1]
+  double friction = 0;  // kUnderdamped*, per unit of time
+  double momentum = 0;  // kMinimize, [0, 1)
 };
 // As in the API: "ula", "random_walk", ...
 std::string_view Name(TransitionKind kind);
@@ -114,6 +140,15 @@ struct ContextInput {
 // the energy of x alone.
 inline constexpr std::string_view kLabelInput = "label";
 
+// ln Z, Z = the integral or sum of exp(-E(x)) over the domain, as somebody
+// computed or estimated it.
+struct KnownLogZ {
+  double value = 0;
+  double standard_error = 0;  // 0 = `value` is exact
+
+  friend bool operator==(const KnownLogZ&, const KnownLogZ&) = default;
+};
+
 // What is known of a model version; all of it constant.
 struct ModelInfo {
   std::string name;
@@ -128,9 +163,15 @@ struct ModelInfo {
   std::vector<ContextInput> context;
   int64_t context_dimension = 0;  // C, elements of all of `context`
   int64_t classes = 0;  // K of the class energies; 0 = the model has none
+  // What Gibbs sampling goes through, in order; empty = the model has no
+  // conditional laws. With hidden units these are of the joint law at beta = 1.
+  std::vector<std::string> blocks;
+  bool has_hidden_units = false;
   Precision precision = Precision::kFloat32;
   Domain domain;
   InitialLaw initial;
+  // With the defaults of all context inputs.
+  std::optional<KnownLogZ> log_z;
   int64_t default_steps = 100;
   bool has_default_transition = false;
   TransitionParams default_transition;
@@ -138,13 +179,18 @@ struct ModelInfo {
   int64_t max_chains = 0;              // 0 = the server's limit
   int64_t parameters = 0;              // weights in the file
   std::vector<std::string> operators;  // "Conv x4", as imported
-  // Of the energy's graph and weights; equal for equal ones in one process.
+  // Of the energy's graph and weights; equal for equal ones.
   uint64_t fingerprint = 0;
 };
 
 // Whether chains of `model` can move by a transition of `kind`.
 // InvalidArgument says why not, and which transitions can.
 absl::Status CheckFits(TransitionKind kind, const ModelInfo& model);
+
+// Whether they can at this inverse temperature. InvalidArgument with the
+// remedy: Gibbs sampling through hidden units knows beta = 1 alone.
+absl::Status CheckTemperature(TransitionKind kind, const ModelInfo& model,
+                              double inverse_temperature);
 
 }  // namespace basin
 

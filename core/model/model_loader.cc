@@ -6,10 +6,12 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 
+#include "core/base/check.h"
 #include "core/base/status_macros.h"
 #include "core/graph/gradient.h"
 #include "core/graph/graph_builder.h"
 #include "core/graph/passes.h"
+#include "core/model/block_plans.h"
 #include "core/model/energy_source.h"
 #include "core/model/model_checks.h"
 #include "core/model/model_probe.h"
@@ -31,8 +33,11 @@ constexpr size_t kCacheBytes = size_t{1} << 20;  // a workspace must fit in L2.
 // How often weights are held, about: as read, and packed for the energy and
 // for the gradient.
 constexpr int64_t kWeightCopies = 3;
-// How many states [rows, D] a tile of chains holds, about.
-constexpr int64_t kStateCopies = 4;
+// On the host while they are made, and on the device.
+constexpr int64_t kTableCopies = 2;
+// How many states [rows, D] a tile of chains holds, about, with the scratch of
+// conditional laws.
+constexpr int64_t kStateCopies = 5;
 
 std::string MiB(int64_t bytes) { return absl::StrCat(bytes >> 20, " MiB"); }
 
@@ -57,7 +62,8 @@ class ModelLoader {
   absl::StatusOr<PlannedEnergyModel::Parts> Load();
 
  private:
-  absl::StatusOr<TilePlans> Compile(int rows) const;
+  absl::StatusOr<TilePlans> Compile(int rows);
+  absl::StatusOr<BlockPlans> CompileBlocks(int rows);
   absl::Status CheckMemory(const Graph& gradient, int rows) const;
   absl::Status AddReference(int rows);
   absl::Status AddIfIdentical(int rows);
@@ -72,14 +78,16 @@ class ModelLoader {
   const int max_rows_;  // 0 = chosen by cost
   const std::shared_ptr<WeightStore> weights_;
 
-  std::vector<TilePlans> plans_;  // ascending in rows
-  std::vector<float> points_;     // what all tiles are compared on
-  Evaluation expected_;           // of points_
-  double seconds_ = 0;            // of plans_.back()
+  std::shared_ptr<const BlockTables> blocks_;  // null until compiled
+  std::vector<TilePlans> plans_;               // ascending in rows
+  std::vector<float> points_;                  // what all tiles are compared on
+  Evaluation expected_;                        // of points_
+  double seconds_ = 0;                         // of plans_.back()
 };
 
 absl::Status ModelLoader::CheckMemory(const Graph& gradient, int rows) const {
-  const int64_t weights = kWeightCopies * ConstantBytes(gradient);
+  const int64_t weights = kWeightCopies * ConstantBytes(gradient) +
+                          kTableCopies * source_.TableBytes();
   const auto activations =
       static_cast<int64_t>(PlanMemory(gradient).arena_size);
   const int64_t states =
@@ -107,7 +115,35 @@ absl::StatusOr<std::unique_ptr<Plan>> CompileOutputs(
   return backend.Compile(wanted, weights, precision);
 }
 
-absl::StatusOr<TilePlans> ModelLoader::Compile(int rows) const {
+// What decides acceptance, and conditional laws, are not computed in bfloat16.
+Precision Deciding(Precision precision) {
+  return precision == Precision::kBFloat16 ? Precision::kFloat32 : precision;
+}
+
+absl::StatusOr<BlockPlans> ModelLoader::CompileBlocks(int rows) {
+  BlockPlans plans;
+  if (info_.blocks.empty()) return plans;
+  std::vector<Conditional> conditionals;
+  if (blocks_ == nullptr || !blocks_->all_fields()) {
+    BASIN_ASSIGN_OR_RETURN(conditionals, source_.Conditionals(rows));
+    BASIN_CHECK(conditionals.size() == info_.blocks.size());
+  }
+  if (blocks_ == nullptr) {
+    BASIN_ASSIGN_OR_RETURN(blocks_,
+                           BlockTables::Create(backend_, conditionals));
+  }
+  plans.tables = blocks_;
+  plans.plans.resize(info_.blocks.size());
+  for (size_t i = 0; i < conditionals.size(); ++i) {
+    if (blocks_->blocks()[i].has_field) continue;
+    BASIN_ASSIGN_OR_RETURN(plans.plans[i],
+                           backend_.Compile(conditionals[i].graph, weights_,
+                                            Deciding(info_.precision)));
+  }
+  return plans;
+}
+
+absl::StatusOr<TilePlans> ModelLoader::Compile(int rows) {
   BASIN_ASSIGN_OR_RETURN(const Graph graph,
                          BuildEnergyGraph(source_, info_, rows));
   const ValueId energy = graph.outputs()[0];
@@ -116,12 +152,10 @@ absl::StatusOr<TilePlans> ModelLoader::Compile(int rows) const {
   BASIN_RETURN_IF_ERROR(CheckMemory(gradient, rows));
   TilePlans plans;
   plans.rows = rows;
+  plans.dimension = info_.dimension;
   plans.has_context = info_.context_dimension > 0;
   plans.precision = info_.precision;
-  // What decides acceptance is not computed in bfloat16.
-  const Precision deciding = info_.precision == Precision::kBFloat16
-                                 ? Precision::kFloat32
-                                 : info_.precision;
+  const Precision deciding = Deciding(info_.precision);
   const auto compile = [&](const Graph& of, std::vector<ValueId> outputs,
                            Precision precision) {
     return CompileOutputs(backend_, weights_, of, std::move(outputs),
@@ -134,6 +168,7 @@ absl::StatusOr<TilePlans> ModelLoader::Compile(int rows) const {
     BASIN_ASSIGN_OR_RETURN(plans.class_energies,
                            compile(graph, {graph.outputs()[1]}, deciding));
   }
+  BASIN_ASSIGN_OR_RETURN(plans.blocks, CompileBlocks(rows));
   return plans;
 }
 
@@ -217,15 +252,17 @@ absl::StatusOr<PlannedEnergyModel::Parts> ModelLoader::Load() {
   }
   BASIN_RETURN_IF_ERROR(AddLargerTiles());
   weights_->Seal();
-  if (static_cast<int64_t>(weights_->bytes()) > max_memory_bytes_) {
+  auto bytes = static_cast<int64_t>(weights_->bytes());
+  if (blocks_ != nullptr) bytes += static_cast<int64_t>(blocks_->bytes());
+  if (bytes > max_memory_bytes_) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the packed weights of the model take ",
-                     MiB(static_cast<int64_t>(weights_->bytes())),
+        absl::StrCat("the packed weights of the model take ", MiB(bytes),
                      ", the limit is ", MiB(max_memory_bytes_)));
   }
   PlannedEnergyModel::Parts parts;
   parts.plans = std::move(plans_);
   parts.weights = weights_;
+  parts.blocks = blocks_;
   parts.evaluation_seconds = seconds_;
   BASIN_ASSIGN_OR_RETURN(parts.default_context,
                          DefaultContext(parts.plans.back().rows));

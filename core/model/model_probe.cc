@@ -15,6 +15,11 @@ constexpr int kTimedRuns = 5;
 // Slow models are not worth an exact figure.
 constexpr absl::Duration kTimeForTiming = absl::Milliseconds(50);
 
+// Floats of a law's parameters, of one row.
+size_t ParametersOf(const BlockLaw& law) {
+  return static_cast<size_t>(law.variables * std::max<int64_t>(law.classes, 1));
+}
+
 }  // namespace
 
 RowSizes SizesOf(const ModelInfo& info) {
@@ -48,7 +53,8 @@ absl::Status ModelProbe::Allocate() {
 
 void ModelProbe::Upload(absl::Span<const float> points) {
   const auto rows = static_cast<size_t>(plans_.rows);
-  const auto [d, c, k] = sizes_;
+  const size_t d = sizes_.dimension;
+  const size_t c = sizes_.context;
   std::vector<float> states(rows * d);
   std::vector<float> context(rows * c);
   for (size_t row = 0; row < points.size() / (d + c); ++row) {
@@ -87,10 +93,51 @@ absl::Status ModelProbe::EvaluateTile(absl::Span<const float> points,
       function_->EnergyAndGradient(count, x(), energy(), gradient()));
   Download(n, &result->gradient_energies);
   Download(gradient_, n * sizes_.dimension, &result->gradients);
+  BASIN_RETURN_IF_ERROR(EvaluateLaws(count, result));
   if (sizes_.classes == 0) return absl::OkStatus();
   BASIN_RETURN_IF_ERROR(function_->ClassEnergies(
       count, x(), reinterpret_cast<float*>(classes_.get())));
   Download(classes_, n * sizes_.classes, &result->class_energies);
+  return absl::OkStatus();
+}
+
+size_t ModelProbe::LawsOf(const TilePlans& plans) {
+  size_t laws = 0;
+  for (size_t block = 0; block < plans.blocks.size(); ++block) {
+    laws += ParametersOf(plans.blocks.tables->blocks()[block].law);
+  }
+  return laws;
+}
+
+absl::Status ModelProbe::EvaluateLaws(int rows, Evaluation* result) {
+  result->laws.resize(result->laws.size() +
+                      static_cast<size_t>(rows) * sizes_.laws);
+  size_t offset = 0;
+  for (int block = 0; block < function_->blocks(); ++block) {
+    BASIN_ASSIGN_OR_RETURN(const BlockLaw law,
+                           function_->LawOf(block, rows, x()));
+    BASIN_RETURN_IF_ERROR(EvaluateLaw(rows, law, offset, result));
+    offset += ParametersOf(law);
+  }
+  return absl::OkStatus();
+}
+
+// Copies a block's parameters to the end of result->laws, and gives its hidden
+// units the likelier of their values.
+absl::Status ModelProbe::EvaluateLaw(int rows, const BlockLaw& law,
+                                     size_t offset, Evaluation* result) {
+  const size_t each = ParametersOf(law);
+  const size_t count = static_cast<size_t>(rows) * each;
+  std::vector<float> values(count);
+  backend_.CopyToHost(values.data(), law.parameter, count * sizeof(float));
+  float* to = result->laws.data() + result->laws.size() -
+              static_cast<size_t>(rows) * sizes_.laws;
+  for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+    std::copy_n(&values[row * each], each, to + row * sizes_.laws + offset);
+  }
+  if (law.hidden == nullptr) return absl::OkStatus();
+  for (float& value : values) value = value > 0 ? 1 : 0;
+  backend_.CopyToDevice(law.hidden, values.data(), count * sizeof(float));
   return absl::OkStatus();
 }
 

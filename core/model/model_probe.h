@@ -19,6 +19,7 @@ struct Evaluation {
   std::vector<double> gradient_energies;  // [n], of the plan with gradient
   std::vector<float> gradients;           // [n, D]
   std::vector<float> class_energies;      // [n, K]
+  std::vector<float> laws;                // [n, L], parameters of all blocks
 };
 
 // The sizes of one row.
@@ -26,6 +27,7 @@ struct RowSizes {
   size_t dimension = 0;  // D
   size_t context = 0;    // C
   size_t classes = 0;    // K
+  size_t laws = 0;       // L
 
   // A point is a state and its context, D + C floats.
   size_t point() const { return dimension + context; }
@@ -53,10 +55,16 @@ class ModelProbe {
  private:
   ModelProbe(const Backend& backend, const TilePlans& plans,
              const RowSizes& sizes)
-      : backend_(backend), plans_(plans), sizes_(sizes) {}
+      : backend_(backend), plans_(plans), sizes_(sizes) {
+    sizes_.laws = LawsOf(plans);
+  }
+  static size_t LawsOf(const TilePlans& plans);
 
   absl::Status Allocate();
   absl::Status EvaluateTile(absl::Span<const float> points, Evaluation* result);
+  absl::Status EvaluateLaws(int rows, Evaluation* result);
+  absl::Status EvaluateLaw(int rows, const BlockLaw& law, size_t offset,
+                           Evaluation* result);
   void Upload(absl::Span<const float> points);
   void Download(const DeviceMemory& from, size_t count,
                 std::vector<float>* to) const;
@@ -68,7 +76,7 @@ class ModelProbe {
 
   const Backend& backend_;
   const TilePlans& plans_;
-  const RowSizes sizes_;
+  RowSizes sizes_;
   Workspace workspace_;
   std::unique_ptr<ModelFunction> function_;
   DeviceMemory x_;         // [rows, D]

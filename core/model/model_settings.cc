@@ -1,7 +1,9 @@
 #include "core/model/model_settings.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <system_error>
 
 #include <absl/status/status.h>
@@ -157,28 +159,70 @@ absl::Status ReadPrecision(const config::ModelConfig& config, ModelInfo* info) {
   return absl::OkStatus();
 }
 
+// The fields that messages of transitions have, where this one has them.
+template <typename Message>
+TransitionParams ParamsOf(TransitionKind kind, const Message& message) {
+  TransitionParams params = {.kind = kind};
+  if constexpr (requires { message.step_size(); }) {
+    params.step_size = message.step_size();
+  }
+  if constexpr (requires { message.noise_std(); }) {
+    params.noise_std = message.noise_std();
+  }
+  if constexpr (requires { message.gradient_clip(); }) {
+    params.gradient_clip = message.gradient_clip();
+  }
+  if constexpr (requires { message.leaps(); }) params.leaps = message.leaps();
+  if constexpr (requires { message.jitter(); }) {
+    params.jitter = message.jitter();
+  }
+  if constexpr (requires { message.friction(); }) {
+    params.friction = message.friction();
+  }
+  if constexpr (requires { message.momentum(); }) {
+    params.momentum = message.momentum();
+  }
+  return params;
+}
+
 TransitionParams ReadTransition(const config::TransitionConfig& config) {
+  using config::TransitionConfig;
   switch (config.kind_case()) {
-    case config::TransitionConfig::kMala:
-      return {.kind = TransitionKind::kMala,
-              .step_size = config.mala().step_size()};
-    case config::TransitionConfig::kRandomWalk:
-      return {.kind = TransitionKind::kRandomWalk,
-              .step_size = config.random_walk().step_size()};
-    case config::TransitionConfig::kIgebm:
-      return {.kind = TransitionKind::kIgebm,
-              .step_size = config.igebm().step_size(),
-              .noise_std = config.igebm().noise_std(),
-              .gradient_clip = config.igebm().gradient_clip()};
-    case config::TransitionConfig::kJem:
-      return {.kind = TransitionKind::kJem,
-              .step_size = config.jem().step_size(),
-              .noise_std = config.jem().noise_std()};
-    case config::TransitionConfig::kUla:
-    case config::TransitionConfig::KIND_NOT_SET:
+    case TransitionConfig::kMala:
+      return ParamsOf(TransitionKind::kMala, config.mala());
+    case TransitionConfig::kRandomWalk:
+      return ParamsOf(TransitionKind::kRandomWalk, config.random_walk());
+    case TransitionConfig::kIgebm:
+      return ParamsOf(TransitionKind::kIgebm, config.igebm());
+    case TransitionConfig::kJem:
+      return ParamsOf(TransitionKind::kJem, config.jem());
+    case TransitionConfig::kHmc:
+      return ParamsOf(TransitionKind::kHmc, config.hmc());
+    case TransitionConfig::kUnderdamped:
+      return ParamsOf(TransitionKind::kUnderdamped, config.underdamped());
+    case TransitionConfig::kUnderdampedMetropolis:
+      return ParamsOf(TransitionKind::kUnderdampedMetropolis,
+                      config.underdamped_metropolis());
+    case TransitionConfig::kMinimize:
+      return ParamsOf(TransitionKind::kMinimize, config.minimize());
+    case TransitionConfig::kGibbs:
+      return ParamsOf(TransitionKind::kGibbs, config.gibbs());
+    case TransitionConfig::kSiteMetropolis:
+      return ParamsOf(TransitionKind::kSiteMetropolis,
+                      config.site_metropolis());
+    case TransitionConfig::kSiteHeatBath:
+      return ParamsOf(TransitionKind::kSiteHeatBath, config.site_heat_bath());
+    case TransitionConfig::kGibbsWithGradients:
+      return ParamsOf(TransitionKind::kGibbsWithGradients,
+                      config.gibbs_with_gradients());
+    case TransitionConfig::kDiscreteLangevin:
+      return ParamsOf(TransitionKind::kDiscreteLangevin,
+                      config.discrete_langevin());
+    case TransitionConfig::kUla:
+    case TransitionConfig::KIND_NOT_SET:
       break;
   }
-  return {.kind = TransitionKind::kUla, .step_size = config.ula().step_size()};
+  return ParamsOf(TransitionKind::kUla, config.ula());
 }
 
 absl::Status ReadDefaults(const config::ModelConfig& config, ModelInfo* info) {
@@ -198,8 +242,16 @@ absl::Status ReadDefaults(const config::ModelConfig& config, ModelInfo* info) {
       CheckAtLeastZero("defaults.transition: step_size", params.step_size));
   BASIN_RETURN_IF_ERROR(
       CheckAtLeastZero("defaults.transition: noise_std", params.noise_std));
-  return CheckAtLeastZero("defaults.transition: gradient_clip",
-                          params.gradient_clip);
+  BASIN_RETURN_IF_ERROR(CheckAtLeastZero("defaults.transition: gradient_clip",
+                                         params.gradient_clip));
+  BASIN_RETURN_IF_ERROR(
+      CheckAtLeastZero("defaults.transition: jitter", params.jitter));
+  BASIN_RETURN_IF_ERROR(
+      CheckAtLeastZero("defaults.transition: friction", params.friction));
+  BASIN_RETURN_IF_ERROR(
+      CheckAtLeastZero("defaults.transition: momentum", params.momentum));
+  return CheckAtLeastZero("defaults.transition: leaps",
+                          static_cast<double>(params.leaps));
 }
 
 absl::Status ReadReplay(const config::ModelConfig& config, ModelInfo* info) {
@@ -237,6 +289,30 @@ absl::Status ReadLimits(const config::ModelConfig& config,
   return absl::OkStatus();
 }
 
+absl::Status ReadLogZ(const config::ModelConfig& config,
+                      ModelSettings* settings) {
+  for (const config::LogZ& log_z : config.log_z()) {
+    if (!log_z.has_value() || !std::isfinite(log_z.value())) {
+      return FieldError("log_z.value", "a finite number",
+                        log_z.has_value() ? absl::StrCat(log_z.value())
+                                          : std::string("none"));
+    }
+    if (!log_z.has_standard_error()) {
+      return FieldError("log_z.standard_error", "0 if the value is exact",
+                        "none");
+    }
+    BASIN_RETURN_IF_ERROR(
+        CheckAtLeastZero("log_z.standard_error", log_z.standard_error()));
+    BASIN_RETURN_IF_ERROR(CheckRange("log_z.version", log_z.version(), 0,
+                                     std::numeric_limits<int64_t>::max()));
+    const KnownLogZ known = {log_z.value(), log_z.standard_error()};
+    if (settings->log_z.try_emplace(log_z.version(), known).second) continue;
+    return FieldError("log_z.version", "one log_z for each version",
+                      absl::StrCat("two of version ", log_z.version()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<ModelSettings> ParseModelSettings(const std::string& text) {
@@ -258,6 +334,7 @@ absl::StatusOr<ModelSettings> ParseModelSettings(const std::string& text) {
   BASIN_RETURN_IF_ERROR(ReadDefaults(config, &settings.info));
   BASIN_RETURN_IF_ERROR(ReadReplay(config, &settings.info));
   BASIN_RETURN_IF_ERROR(ReadLimits(config, &settings));
+  BASIN_RETURN_IF_ERROR(ReadLogZ(config, &settings));
   const bool is_file = settings.family == ModelFamily::kGraph ||
                        settings.family == ModelFamily::kClassifier;
   if (!is_file) return settings;
@@ -284,6 +361,25 @@ absl::Status CompleteState(const Shape& shape, ModelSettings* settings) {
                     absl::StrCat("as many elements as ", shape.ToString(),
                                  ", the state of the model"),
                     info.state_shape.ToString());
+}
+
+absl::Status CompleteLogZ(ModelSettings* settings) {
+  ModelInfo& info = settings->info;
+  const bool is_normalised =
+      settings->family == ModelFamily::kMixture && info.domain.box == Box();
+  if (is_normalised) info.log_z = KnownLogZ();
+  if (settings->log_z.empty()) return absl::OkStatus();
+  if (is_normalised) {
+    return FieldError("log_z", "none, since ln Z of a mixture is 0", "one");
+  }
+  if (settings->family == ModelFamily::kComposition) {
+    return FieldError(
+        "log_z", "none, since a composition changes with its terms", "one");
+  }
+  auto found = settings->log_z.find(info.version);
+  if (found == settings->log_z.end()) found = settings->log_z.find(0);
+  if (found != settings->log_z.end()) info.log_z = found->second;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& path) {

@@ -2,6 +2,7 @@
 #define BASIN_CORE_MODEL_MODEL_SETTINGS_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,8 +43,8 @@ struct BoltzmannSettings {
 struct LatticeSettings {
   std::vector<int64_t> size;  // sites along each of 1 to 3 axes
   int64_t states = 0;         // q of Potts; 0 = Ising
-  float coupling = 0;
-  std::vector<float> field;  // empty = 0; one value, or q
+  double coupling = 0;
+  std::vector<double> field;  // empty = 0; one value, or q
   bool periodic = true;
 };
 struct MixtureSettings {
@@ -69,7 +70,8 @@ struct ModelSettings {
   std::optional<Domain> domain;       // info.domain, if one is said
   std::optional<InitialLaw> initial;  // the law, if one is said
   std::vector<ContextSettings> context;
-  int max_tile_rows = 0;  // 0 = chosen at load
+  std::map<int64_t, KnownLogZ> log_z;  // by version; 0 = of the others
+  int max_tile_rows = 0;               // 0 = chosen at load
 
   // Of the family of that name.
   RbmSettings rbm;
@@ -98,6 +100,11 @@ absl::Status CompleteState(const Shape& shape, ModelSettings* settings);
 // info.domain, else the domain's own. Then checks that the default transition
 // fits the domain too. REQUIRES: the domain is known.
 absl::Status CompleteInitial(ModelSettings* settings);
+
+// Sets info.log_z to what the configuration says of this version, or the
+// family knows. InvalidArgument if both do, or for a composition, whose Z
+// changes with the versions of its terms. REQUIRES: the domain is known.
+absl::Status CompleteLogZ(ModelSettings* settings);
 
 // As ParseModelSettings(), of a file. NotFound if there is none.
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& path);

@@ -51,6 +51,12 @@ bool Agree(const std::vector<int64_t>& dims, const Shape& state) {
   return true;
 }
 
+bool HasIntegers(const std::vector<OnnxModel::ValueInfo>& inputs) {
+  return std::any_of(inputs.begin(), inputs.end(), [](const auto& input) {
+    return input.dtype != DType::kFloat32;
+  });
+}
+
 absl::Status CheckRowsOpen(const OnnxModel::ValueInfo& input) {
   if (input.dims.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -99,14 +105,21 @@ absl::StatusOr<Shape> ContextShape(const OnnxModel::ValueInfo& input,
   return Shape::Create(row);
 }
 
-// What is accepted of a type, narrowed by the configuration.
-absl::Status SetRange(const ContextSettings* said, ContextInput* context) {
+// What is accepted of a type, narrowed by what the file uses it for (the size
+// of the axis into which it points, or 0) and by the configuration.
+absl::Status SetRange(const ContextSettings* said, int64_t index_limit,
+                      ContextInput* context) {
   if (context->dtype == DType::kBool) {
     context->lower = 0;
     context->upper = 1;
   } else if (context->dtype != DType::kFloat32) {
     context->lower = -kMaxInteger;
     context->upper = kMaxInteger;
+  }
+  if (index_limit > 0) {
+    const auto limit = static_cast<float>(index_limit);
+    context->lower = std::max(context->lower, -limit);
+    context->upper = std::min(context->upper, limit - 1);
   }
   if (said == nullptr) return absl::OkStatus();
   context->lower = std::max(context->lower, said->lower.value_or(-INFINITY));
@@ -170,13 +183,14 @@ absl::Status NameStates(const std::vector<OnnxModel::ValueInfo>& inputs,
 }
 
 absl::Status AddContext(const OnnxModel::ValueInfo& input,
-                        const ContextSettings* said, ModelInfo* info) {
+                        const ContextSettings* said, int64_t index_limit,
+                        ModelInfo* info) {
   ContextInput context;
   context.name = input.name;
   context.dtype = input.dtype;
   context.offset = info->context_dimension;
   BASIN_ASSIGN_OR_RETURN(context.shape, ContextShape(input, said));
-  BASIN_RETURN_IF_ERROR(SetRange(said, &context));
+  BASIN_RETURN_IF_ERROR(SetRange(said, index_limit, &context));
   info->context_dimension += context.shape.num_elements();
   if (info->context_dimension > kMaxContextElements) {
     return absl::InvalidArgumentError(
@@ -193,7 +207,11 @@ absl::StatusOr<OnnxSource> OnnxSource::Open(const std::string& path,
                                             const OnnxLimits& limits,
                                             ModelSettings* settings) {
   OnnxSource source;
-  BASIN_ASSIGN_OR_RETURN(source.onnx_, OnnxModel::Load(path, limits));
+  const bool is_double = settings->info.precision == Precision::kFloat64;
+  BASIN_ASSIGN_OR_RETURN(
+      source.onnx_,
+      OnnxModel::Load(path, limits,
+                      is_double ? OnnxDoubles::kKeep : OnnxDoubles::kRound));
   ModelInfo& info = settings->info;
   BASIN_RETURN_IF_ERROR(NameStates(source.onnx_->inputs(), settings));
   source.origins_.resize(source.onnx_->inputs().size());
@@ -240,11 +258,17 @@ absl::Status OnnxSource::MatchContext(const ModelSettings& settings,
         absl::StrCat("config.pbtxt: context.name is '", said.name,
                      "', but the inputs of model.onnx are ", Names(inputs)));
   }
+  std::vector<int64_t> limits(inputs.size());
+  if (HasIntegers(inputs)) {
+    constexpr int kRows = 2;
+    BASIN_ASSIGN_OR_RETURN(const OnnxGraph imported, onnx_->Import(kRows));
+    limits = imported.index_limits;
+  }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (origins_[i].is_state) continue;
     origins_[i].index = info->context.size();
-    BASIN_RETURN_IF_ERROR(
-        AddContext(inputs[i], FindSettings(settings, inputs[i].name), info));
+    BASIN_RETURN_IF_ERROR(AddContext(
+        inputs[i], FindSettings(settings, inputs[i].name), limits[i], info));
   }
   return absl::OkStatus();
 }

@@ -41,6 +41,7 @@ absl::StatusOr<OpenedModel> OpenModel(const ModelFiles& files,
   model.settings.info.version = files.version;
   BASIN_ASSIGN_OR_RETURN(model.source, OpenFamily(files, &model.settings));
   BASIN_RETURN_IF_ERROR(CompleteInitial(&model.settings));
+  BASIN_RETURN_IF_ERROR(CompleteLogZ(&model.settings));
   return model;
 }
 

@@ -19,7 +19,8 @@ class PlannedEnergyFunction : public ModelFunction {
       : plans_(plans),
         workspace_(workspace),
         default_context_(default_context),
-        context_(default_context) {}
+        context_(default_context),
+        block_scratch_offset_(plans.plan_workspace_bytes()) {}
 
   absl::Status Energy(int rows, const float* x, double* energy) override {
     BASIN_DCHECK(0 < rows && rows <= plans_.rows);
@@ -40,6 +41,18 @@ class PlannedEnergyFunction : public ModelFunction {
     BASIN_RETURN_IF_ERROR(EnergyAndGradient(rows, x, energy, grad_energy));
     if (plans_.precision != Precision::kBFloat16) return absl::OkStatus();
     return Energy(rows, x, energy);
+  }
+
+  int blocks() const override { return static_cast<int>(plans_.blocks.size()); }
+
+  absl::StatusOr<BlockLaw> LawOf(int block, int rows, const float* x) override {
+    BASIN_DCHECK(0 < rows && rows <= plans_.rows);
+    BASIN_DCHECK(0 <= block && block < blocks());
+    const BlockScratch scratch =
+        BlockScratch::At(*plans_.blocks.tables, plans_.rows,
+                         workspace_.memory.get() + block_scratch_offset_);
+    return EvaluateBlock(plans_.blocks, block, {rows, plans_.dimension, x},
+                         scratch, workspace_);
   }
 
   void SetContext(const float* context) override {
@@ -68,15 +81,27 @@ class PlannedEnergyFunction : public ModelFunction {
   Workspace& workspace_;
   const float* const default_context_;
   const float* context_;
+  const size_t block_scratch_offset_;  // in the workspace
 };
 
 }  // namespace
 
+size_t TilePlans::plan_workspace_bytes() const {
+  size_t most =
+      std::max(energy->workspace_bytes(), gradient->workspace_bytes());
+  if (class_energies != nullptr) {
+    most = std::max(most, class_energies->workspace_bytes());
+  }
+  for (const auto& plan : blocks.plans) {
+    if (plan != nullptr) most = std::max(most, plan->workspace_bytes());
+  }
+  return most;
+}
+
 size_t TilePlans::workspace_bytes() const {
-  const size_t classes =
-      class_energies == nullptr ? 0 : class_energies->workspace_bytes();
-  return std::max(
-      {energy->workspace_bytes(), gradient->workspace_bytes(), classes});
+  const size_t plans = plan_workspace_bytes();
+  if (blocks.size() == 0) return plans;
+  return plans + BlockScratch::bytes(*blocks.tables, rows);
 }
 
 std::unique_ptr<ModelFunction> BindPlans(const TilePlans& plans,

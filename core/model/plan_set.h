@@ -10,6 +10,7 @@
 #include <absl/types/span.h>
 
 #include "core/backend/backend.h"
+#include "core/model/block_plans.h"
 #include "core/model/energy_model.h"
 
 namespace basin::internal {
@@ -18,14 +19,18 @@ namespace basin::internal {
 // gradient. Immutable; thread-safe.
 struct TilePlans {
   int rows = 0;
+  int64_t dimension = 0;     // D
   bool has_context = false;  // plans take x, context; otherwise x
   Precision precision = Precision::kFloat32;   // of `gradient`
   std::unique_ptr<const Plan> energy;          // -> energy
   std::unique_ptr<const Plan> gradient;        // -> energy, grad_energy
   std::unique_ptr<const Plan> class_energies;  // -> [rows, K]; null if K = 0
 
-  // Workspace that each of them needs.
+  BlockPlans blocks;
+
+  // Workspace that each of them needs, and the scratch of `blocks` behind it.
   size_t workspace_bytes() const;
+  size_t plan_workspace_bytes() const;
 };
 
 // Runs `plans` with `workspace`, and with `default_context` [rows, C], device
@@ -41,13 +46,17 @@ class PlannedEnergyModel : public EnergyModel {
   struct Parts {
     std::vector<TilePlans> plans;  // ascending in rows, at least one
     std::shared_ptr<const WeightStore> weights;
+    std::shared_ptr<const BlockTables> blocks;  // null if there are none
     double evaluation_seconds = 0;
     DeviceMemory default_context;  // [rows of the last plans, C]
   };
   PlannedEnergyModel(const Backend& backend, ModelInfo info, Parts parts);
 
   absl::Span<const int> tile_sizes() const override { return tile_sizes_; }
-  size_t memory_bytes() const override { return parts_.weights->bytes(); }
+  size_t memory_bytes() const override {
+    return parts_.weights->bytes() +
+           (parts_.blocks == nullptr ? 0 : parts_.blocks->bytes());
+  }
   size_t workspace_bytes() const override { return workspace_bytes_; }
   double evaluation_seconds() const override {
     return parts_.evaluation_seconds;

@@ -56,10 +56,10 @@ class RbmFamily final : public EnergySource {
     BASIN_ASSIGN_OR_RETURN(const Shape state, WithRows(rows, state_shape_));
     const ValueId v =
         of_hidden.Reshape(of_hidden.Input("v", state), Shape({rows, visible}));
-    const ValueId p =
-        of_hidden.Unary(ScalarOp::kSigmoid, HiddenInput(v, of_hidden));
-    blocks[0].name = std::string("h");
-    BASIN_ASSIGN_OR_RETURN(blocks[0].graph, std::move(of_hidden).Build({p}));
+    const ValueId logits = HiddenInput(v, of_hidden);
+    blocks[0].variables = hidden;
+    BASIN_ASSIGN_OR_RETURN(blocks[0].graph,
+                           std::move(of_hidden).Build({logits}));
 
     GraphBuilder of_visible;
     const ValueId h = of_visible.Input("h", Shape({rows, hidden}));
@@ -67,16 +67,16 @@ class RbmFamily final : public EnergySource {
         of_visible.Add(of_visible.Matmul(h, of_visible.Constant(weights_.w),
                                          {.transpose_b = true}),
                        of_visible.Constant(weights_.b));
-    std::vector<ValueId> outputs = {
-        gaussian_ ? input : of_visible.Unary(ScalarOp::kSigmoid, input)};
+    std::vector<ValueId> outputs = {input};
     if (gaussian_) {
       outputs.push_back(of_visible.BroadcastTo(
           of_visible.Constant(weights_.sigma), Shape({rows, visible})));
     }
-    blocks[1].name = std::string("v");
-    blocks[1].law =
-        gaussian_ ? Conditional::Law::kNormal : Conditional::Law::kBernoulli;
-    for (int64_t i = 0; i < visible; ++i) blocks[1].coordinates.push_back(i);
+    blocks[1].kind =
+        gaussian_ ? BlockLaw::Kind::kNormal : BlockLaw::Kind::kBernoulli;
+    blocks[1].variables = visible;
+    blocks[1].sites = Range(0, visible);
+    blocks[1].given = Conditional::Given::kHidden;
     BASIN_ASSIGN_OR_RETURN(blocks[1].graph,
                            std::move(of_visible).Build(std::move(outputs)));
     return blocks;
@@ -118,15 +118,15 @@ absl::Status LoadSigma(WeightFile& file, bool gaussian, const Shape& shape,
                        "expected none, since rbm.visible is BERNOULLI");
   }
   BASIN_ASSIGN_OR_RETURN(weights->sigma, file.LoadOr("sigma", shape, 1));
-  weights->precision = Tensor(DType::kFloat32, shape);
-  const auto precision = weights->precision.mutable_data<float>();
+  weights->precision = Tensor(DType::kFloat64, shape);
+  const auto precision = weights->precision.mutable_data<double>();
   for (size_t i = 0; i < precision.size(); ++i) {
-    const float sigma = weights->sigma.data<float>()[i];
+    const double sigma = RealAt(weights->sigma, i);
     if (!(sigma > 0)) {
       return WeightError("sigma", absl::StrCat("expected more than 0, got ",
                                                sigma, " for unit ", i));
     }
-    precision[i] = static_cast<float>(1.0 / (double{sigma} * sigma));
+    precision[i] = 1 / (sigma * sigma);
   }
   return absl::OkStatus();
 }
@@ -152,6 +152,8 @@ SourceOr OpenRbm(const ModelFiles& files, ModelSettings* settings) {
   BASIN_RETURN_IF_ERROR(CompleteState(visible, settings));
   BASIN_RETURN_IF_ERROR(CompleteDomain(
       gaussian ? DomainKind::kContinuous : DomainKind::kBinary, 0, settings));
+  settings->info.blocks = {"h", "v"};
+  settings->info.has_hidden_units = true;
   return std::make_shared<RbmFamily>(std::move(weights),
                                      settings->info.state_shape, gaussian);
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
@@ -22,9 +23,14 @@ constexpr uint64_t kLengthBytes = 8;
 // Elements converted at a time, so that a tensor is never held twice.
 constexpr size_t kPiece = 1 << 16;
 
-// Reads `out.size()` elements of type T as float32. False if the stream ends.
-template <typename T>
-bool ReadElements(std::istream& stream, absl::Span<float> out) {
+// Reads `out.size()` elements of type T as Real. False if the stream ends.
+template <typename T, typename Real>
+bool ReadAs(std::istream& stream, absl::Span<Real> out) {
+  if constexpr (std::is_same_v<T, Real>) {
+    return static_cast<bool>(
+        stream.read(reinterpret_cast<char*>(out.data()),
+                    static_cast<std::streamsize>(out.size() * sizeof(Real))));
+  }
   std::vector<T> piece(std::min(kPiece, out.size()));
   for (size_t at = 0; at < out.size(); at += kPiece) {
     const size_t count = std::min(kPiece, out.size() - at);
@@ -35,22 +41,22 @@ bool ReadElements(std::istream& stream, absl::Span<float> out) {
     std::transform(piece.begin(),
                    piece.begin() + static_cast<std::ptrdiff_t>(count),
                    out.begin() + static_cast<std::ptrdiff_t>(at),
-                   [](T value) { return static_cast<float>(value); });
+                   [](T value) { return static_cast<Real>(value); });
   }
   return true;
 }
 
-template <>
-bool ReadElements<float>(std::istream& stream, absl::Span<float> out) {
-  return static_cast<bool>(
-      stream.read(reinterpret_cast<char*>(out.data()),
-                  static_cast<std::streamsize>(out.size() * sizeof(float))));
+template <typename T>
+bool ReadElements(std::istream& stream, Tensor& out) {
+  return out.dtype() == DType::kFloat64
+             ? ReadAs<T>(stream, out.mutable_data<double>())
+             : ReadAs<T>(stream, out.mutable_data<float>());
 }
 
 // BOOL is read as U8: other values than 0 and 1 are no bool of C++.
 struct Reader {
   std::string_view dtype;
-  bool (*read)(std::istream&, absl::Span<float>);
+  bool (*read)(std::istream&, Tensor&);
 };
 constexpr Reader kReaders[] = {{"BOOL", ReadElements<uint8_t>},
                                {"U8", ReadElements<uint8_t>},
@@ -134,7 +140,8 @@ int64_t SafetensorsFile::element_count() const {
   return count;
 }
 
-absl::StatusOr<Tensor> SafetensorsFile::Load(const std::string& tensor) {
+absl::StatusOr<Tensor> SafetensorsFile::Load(const std::string& tensor,
+                                             DType dtype) {
   const auto found = entries_.find(tensor);
   if (found == entries_.end()) {
     const std::string names =
@@ -146,26 +153,26 @@ absl::StatusOr<Tensor> SafetensorsFile::Load(const std::string& tensor) {
         name_, ": expected a tensor '", tensor, "', there are '", names, "'"));
   }
   const Entry& entry = found->second;
-  Tensor result(DType::kFloat32, entry.shape);
+  Tensor result(dtype, entry.shape);
   stream_->clear();
   stream_->seekg(static_cast<std::streamoff>(data_begin_ + entry.begin));
   for (const Reader& reader : kReaders) {
     if (reader.dtype != entry.dtype) continue;
-    if (reader.read(*stream_, result.mutable_data<float>())) return result;
+    if (reader.read(*stream_, result)) return result;
   }
   return absl::DataLossError(
       absl::StrCat(name_, ": tensor '", tensor, "' cannot be read"));
 }
 
 absl::StatusOr<Tensor> SafetensorsFile::Load(const std::string& tensor,
-                                             const Shape& shape) {
+                                             const Shape& shape, DType dtype) {
   const auto found = entries_.find(tensor);
   if (found != entries_.end() && !(found->second.shape == shape)) {
     return absl::InvalidArgumentError(absl::StrCat(
         name_, ": tensor '", tensor, "': expected ", shape.ToString(), ", got ",
         found->second.shape.ToString()));
   }
-  return Load(tensor);
+  return Load(tensor, dtype);
 }
 
 }  // namespace basin

@@ -59,11 +59,13 @@ class SafetensorsFile {
   int64_t element_count() const;
 
   // The elements of a tensor of F16, BF16, F32, F64, integers or BOOL as
-  // float32. NotFound lists the names there are; InvalidArgument for other
-  // types.
-  absl::StatusOr<Tensor> Load(const std::string& tensor);
+  // float32, or as `dtype`, kFloat64. NotFound lists the names there are;
+  // InvalidArgument for other types.
+  absl::StatusOr<Tensor> Load(const std::string& tensor,
+                              DType dtype = DType::kFloat32);
   // As Load(), of this shape. InvalidArgument if it has another one.
-  absl::StatusOr<Tensor> Load(const std::string& tensor, const Shape& shape);
+  absl::StatusOr<Tensor> Load(const std::string& tensor, const Shape& shape,
+                              DType dtype = DType::kFloat32);
 
  private:
   SafetensorsFile() = default;

@@ -26,19 +26,32 @@ absl::StatusOr<WeightFile> WeightFile::Open(
         absl::StrCat("family ", info->family, " has no tensor of this name"));
   }
   info->parameters = file.element_count();
-  return WeightFile(std::move(file));
+  return WeightFile(std::move(file), info->precision);
 }
 
 absl::StatusOr<Tensor> WeightFile::Load(const std::string& name,
                                         const Shape& shape) {
-  BASIN_ASSIGN_OR_RETURN(Tensor tensor, file_.Load(name, shape));
-  for (const float value : tensor.data<float>()) {
+  BASIN_ASSIGN_OR_RETURN(Tensor tensor, file_.Load(name, shape, TypeOf(name)));
+  for (size_t i = 0; i < static_cast<size_t>(tensor.num_elements()); ++i) {
+    const double value = RealAt(tensor, i);
     if (!std::isfinite(value)) {
       return WeightError(name,
                          absl::StrCat("expected finite numbers, got ", value));
     }
   }
   return tensor;
+}
+
+DType WeightFile::TypeOf(const std::string& name) const {
+  const auto found = file_.entries().find(name);
+  if (precision_ != Precision::kFloat64 || found == file_.entries().end()) {
+    return DType::kFloat32;
+  }
+  const std::string& type = found->second.dtype;
+  const bool is_long = type == "F64" || type.ends_with("I64") ||
+                       type.ends_with("U64") || type.ends_with("I32") ||
+                       type.ends_with("U32");
+  return is_long ? DType::kFloat64 : DType::kFloat32;
 }
 
 absl::StatusOr<Tensor> WeightFile::LoadOr(const std::string& name,

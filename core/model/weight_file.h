@@ -17,6 +17,8 @@ class WeightFile {
  public:
   // InvalidArgument if the file has tensors that `is_known` does not know: a
   // misspelt name would otherwise be a tensor of zeros. Sets info->parameters.
+  // Where info->precision is kFloat64, F64 and integers of 32 bits and more are
+  // loaded as float64; all else is float32.
   static absl::StatusOr<WeightFile> Open(
       const ModelFiles& files, bool (*is_known)(const std::string& name),
       ModelInfo* info);
@@ -32,9 +34,13 @@ class WeightFile {
   absl::StatusOr<Shape> ShapeOf(const std::string& name) const;
 
  private:
-  explicit WeightFile(SafetensorsFile file) : file_(std::move(file)) {}
+  WeightFile(SafetensorsFile file, Precision precision)
+      : file_(std::move(file)), precision_(precision) {}
+
+  DType TypeOf(const std::string& name) const;
 
   SafetensorsFile file_;
+  Precision precision_;
 };
 
 // `value` everywhere.

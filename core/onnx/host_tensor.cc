@@ -83,6 +83,18 @@ IntList BroadcastStrides(const Shape& from, const Shape& to) {
   return strides;
 }
 
+// False on overflow, and for negative exponents.
+bool IntPower(int64_t base, int64_t exponent, int64_t& result) {
+  result = 1;
+  for (; exponent > 0; exponent /= 2) {
+    if (exponent % 2 == 1 && __builtin_mul_overflow(result, base, &result)) {
+      return false;
+    }
+    if (exponent > 1 && __builtin_mul_overflow(base, base, &base)) return false;
+  }
+  return exponent == 0;
+}
+
 // False on overflow, division by zero, and operations without integer form.
 bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
@@ -102,6 +114,8 @@ bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
       if (b == 0 || (a == kMin && b == -1)) return false;
       result = a / b;
       return true;
+    case ScalarOp::kPow:
+      return IntPower(a, b, result);
     case ScalarOp::kMax:
       result = std::max(a, b);
       return true;
@@ -129,9 +143,10 @@ bool EvaluateInt(ScalarOp op, int64_t a, int64_t b, int64_t& result) {
 absl::Status ComputeElement(ScalarOp op, absl::Span<const Tensor> operands,
                             const int64_t* at, int64_t i, Tensor& result) {
   if (op == ScalarOp::kSelect) {
-    const bool condition = operands[0].dtype() == DType::kFloat32
-                               ? operands[0].data<float>()[at[0]] != 0
-                               : operands[0].data<int64_t>()[at[0]] != 0;
+    const auto place = static_cast<size_t>(at[0]);
+    const bool condition = IsReal(operands[0])
+                               ? RealAt(operands[0], place) != 0
+                               : operands[0].data<int64_t>()[place] != 0;
     const int from = condition ? 1 : 2;
     const size_t size = ByteSize(result.dtype());
     std::memcpy(result.mutable_bytes() + i * size,
@@ -139,14 +154,17 @@ absl::Status ComputeElement(ScalarOp op, absl::Span<const Tensor> operands,
     return absl::OkStatus();
   }
   const size_t last = operands.size() - 1;
-  if (operands[0].dtype() == DType::kFloat32) {
-    const float value =
-        EvaluateScalar(op, operands[0].data<float>()[at[0]],
-                       operands[last].data<float>()[at[last]], 0);
-    if (result.dtype() == DType::kFloat32) {
-      result.mutable_data<float>()[i] = value;
+  if (IsReal(operands[0])) {
+    const double value = EvaluateInDouble(
+        op, RealAt(operands[0], static_cast<size_t>(at[0])),
+        RealAt(operands[last], static_cast<size_t>(at[last])), 0);
+    const auto to = static_cast<size_t>(i);
+    if (result.dtype() == DType::kFloat64) {
+      result.mutable_data<double>()[to] = value;
+    } else if (result.dtype() == DType::kFloat32) {
+      result.mutable_data<float>()[to] = ToFloat32(value);
     } else {
-      result.mutable_data<int64_t>()[i] = value != 0 ? 1 : 0;
+      result.mutable_data<int64_t>()[to] = value != 0 ? 1 : 0;
     }
     return absl::OkStatus();
   }
@@ -186,9 +204,9 @@ bool Accumulate(Op op, int64_t x, int64_t& sum) {
   return true;
 }
 
-bool Accumulate(Op op, float x, float& sum) {
-  sum = op == Op::kReduceSum ? sum + x
-                             : EvaluateScalar(ScalarOp::kMax, sum, x, 0);
+template <typename Real>
+bool Accumulate(Op op, Real x, Real& sum) {
+  sum = op == Op::kReduceSum || x != x ? sum + x : std::max(sum, x);
   return true;
 }
 
@@ -356,27 +374,40 @@ absl::StatusOr<Tensor> HostReduce(Op op, const Tensor& x, const IntList& axes,
       TakeFromBudget(x.dtype(), x.num_elements(), bytes_left));
   BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(x.dtype(), shape, bytes_left));
   IntList strides = BroadcastStrides(shape, x.shape());
-  BASIN_RETURN_IF_ERROR(
-      x.dtype() == DType::kInt64
-          ? ReduceInto<int64_t>(op, x, std::move(strides), result)
-          : ReduceInto<float>(op, x, std::move(strides), result));
+  absl::Status reduced;
+  if (x.dtype() == DType::kInt64) {
+    reduced = ReduceInto<int64_t>(op, x, std::move(strides), result);
+  } else if (x.dtype() == DType::kFloat32) {
+    reduced = ReduceInto<float>(op, x, std::move(strides), result);
+  } else {
+    reduced = ReduceInto<double>(op, x, std::move(strides), result);
+  }
+  BASIN_RETURN_IF_ERROR(reduced);
   return result;
 }
 
 absl::StatusOr<Tensor> HostCast(const Tensor& x, DType dtype,
                                 int64_t& bytes_left) {
-  if (x.dtype() == dtype) return x;
-  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(dtype, x.shape(), bytes_left));
+  if (x.dtype() == dtype || (dtype == DType::kFloat32 && IsReal(x))) return x;
   if (dtype == DType::kFloat32) {
-    std::transform(x.data<int64_t>().begin(), x.data<int64_t>().end(),
-                   result.mutable_data<float>().begin(),
-                   [](int64_t v) { return static_cast<float>(v); });
-    return result;
+    const auto integers = x.data<int64_t>();
+    const bool fits =
+        std::all_of(integers.begin(), integers.end(), [](int64_t v) {
+          return static_cast<double>(static_cast<float>(v)) ==
+                 static_cast<double>(v);
+        });
+    BASIN_RETURN_IF_ERROR(
+        TakeFromBudget(DType::kFloat64, x.num_elements(), bytes_left));
+    Tensor reals(DType::kFloat64, x.shape());
+    std::copy(integers.begin(), integers.end(),
+              reals.mutable_data<double>().begin());
+    return fits ? Narrowed(reals) : reals;
   }
-  constexpr float kLimit = 9223372036854775808.0f;  // 2^63
+  BASIN_ASSIGN_OR_RETURN(Tensor result, Allocate(dtype, x.shape(), bytes_left));
+  constexpr double kLimit = 9223372036854775808.0;  // 2^63
   absl::Span<int64_t> out = result.mutable_data<int64_t>();
   for (size_t i = 0; i < out.size(); ++i) {
-    const float value = x.data<float>()[i];
+    const double value = RealAt(x, i);
     if (!(value >= -kLimit && value < kLimit)) {
       return absl::InvalidArgumentError(
           absl::StrCat("cannot cast ", value, " to an integer"));

@@ -2,7 +2,8 @@
 #define BASIN_CORE_ONNX_HOST_TENSOR_H_
 
 // Computation on constants at import: what shape arithmetic in ONNX files
-// needs. Tensors are float32 or int64, as tensor_reader.h makes them. Every
+// needs. Tensors are float32, float64 or int64; real operands of one call are
+// of one type, and results of that type are computed in it. Every
 // result takes its memory from `bytes_left`, the budget for constants, before
 // it is allocated. Pure functions.
 
@@ -25,8 +26,8 @@ bool IsComparison(ScalarOp op);
 
 // One scalar operation for each element, after broadcasting. Operands are of
 // one type, but for select's condition; the result is of that type too, and
-// int64 for comparisons. Integers know neg, abs, sign, add, sub, mul, div, max,
-// min, comparisons and select; overflow is InvalidArgument.
+// int64 for comparisons. Integers know neg, abs, sign, add, sub, mul, div, pow,
+// max, min, comparisons and select; overflow is InvalidArgument.
 absl::StatusOr<Tensor> HostElementwise(ScalarOp op,
                                        absl::Span<const Tensor> operands,
                                        int64_t& bytes_left);
@@ -63,8 +64,9 @@ absl::StatusOr<Tensor> HostBroadcast(const Tensor& x, const Shape& shape,
 absl::StatusOr<Tensor> HostReduce(Op op, const Tensor& x, const IntList& axes,
                                   int64_t& bytes_left);
 
-// To kFloat32 or kInt64, towards zero. InvalidArgument if an element is not
-// representable.
+// To kInt64, towards zero: InvalidArgument if an element is not representable.
+// To kFloat32, which stands for all real numbers: float64 if there is an
+// integer that float32 does not hold; real numbers stay as they are.
 absl::StatusOr<Tensor> HostCast(const Tensor& x, DType dtype,
                                 int64_t& bytes_left);
 

@@ -35,6 +35,22 @@ absl::StatusOr<Value> ConstantPlaces(NodeContext& n, const Tensor& indices,
   return Value(std::move(result));
 }
 
+// Notes that an input whose elements are all `indices`, in whatever order, has
+// that meaning.
+void LimitInput(NodeContext& n, ValueId indices, int64_t size) {
+  const Graph& graph = n.builder().graph();
+  const auto only_moves = [](Op op) {
+    return op == Op::kReshape || op == Op::kTranspose || op == Op::kBroadcast;
+  };
+  while (only_moves(graph.node(indices).op)) {
+    indices = graph.node(indices).inputs[0];
+  }
+  if (graph.node(indices).op != Op::kInput) return;
+  int64_t& limit =
+      n.state().index_limits.try_emplace(indices, size).first->second;
+  limit = std::min(limit, size);
+}
+
 // x[b][places[b][k]] of constants.
 Value TakeConstantRows(NodeContext& n, const Value& x, const Tensor& places) {
   const Shape shape = n.ShapeOf(x);
@@ -77,12 +93,18 @@ absl::StatusOr<Value> PlacesIn(NodeContext& n, const Value& indices,
   if (size < 1) {
     return absl::InvalidArgumentError("indices into an axis without elements");
   }
+  LimitInput(n, indices.id(), size);
+  // Of axes, whose places float32 holds, and of products of places.
+  constexpr int64_t kBeyond = int64_t{1} << 48;
   const Value zero = n.NumberLike(indices, 0);
-  const Value wrapped = n.Select(
-      n.Binary(ScalarOp::kLess, indices, zero),
-      n.Binary(ScalarOp::kAdd, indices, n.NumberLike(indices, size)), indices);
-  return n.Binary(ScalarOp::kMin, n.NumberLike(indices, size - 1),
-                  n.Binary(ScalarOp::kMax, wrapped, zero));
+  const Value end = n.NumberLike(indices, size);
+  const Value beyond = n.NumberLike(indices, kBeyond);
+  const Value wrapped =
+      n.Select(n.Binary(ScalarOp::kLess, indices, zero),
+               n.Binary(ScalarOp::kAdd, indices, end), indices);
+  return n.Select(
+      n.Binary(ScalarOp::kLess, wrapped, zero), beyond,
+      n.Select(n.Binary(ScalarOp::kLess, wrapped, end), wrapped, beyond));
 }
 
 absl::StatusOr<Value> FlatPlaces(NodeContext& n, const Value& indices,

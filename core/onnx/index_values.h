@@ -3,8 +3,9 @@
 
 // What gathering and scattering operators share. Indices count from the end
 // where they are negative. Constant ones are checked; those that depend on the
-// model's inputs and lie outside of their axis mean its nearest end, as nothing
-// can be refused while a model runs.
+// model's inputs and lie outside of their axis become a place beyond all axes,
+// for which kTake and kPutAdd give NaN, as nothing can be refused while a model
+// runs. Inputs that are indices as they are get a limit: see OnnxGraph.
 
 #include <absl/status/statusor.h>
 #include <absl/types/span.h>
@@ -18,8 +19,8 @@ Value AxisToEnd(NodeContext& n, const Value& x, int axis);
 // The inverse.
 Value EndToAxis(NodeContext& n, const Value& x, int axis);
 
-// Indices in [0, size). InvalidArgument if they are no integers, or a constant
-// one is not in [-size, size).
+// Indices in [0, size), or beyond all axes. InvalidArgument if they are no
+// integers, or a constant one is not in [-size, size).
 absl::StatusOr<Value> PlacesIn(NodeContext& n, const Value& indices,
                                int64_t size);
 
@@ -28,7 +29,7 @@ absl::StatusOr<Value> PlacesIn(NodeContext& n, const Value& indices,
 absl::StatusOr<Value> FlatPlaces(NodeContext& n, const Value& indices,
                                  absl::Span<const int64_t> dims);
 
-// x [B, V, D], places [B, K] -> [B, K, D]. REQUIRES: places in [0, V).
+// x [B, V, D], places [B, K] -> [B, K, D]. REQUIRES: constant places in [0, V).
 Value TakeRows(NodeContext& n, const Value& x, const Value& places);
 
 // The product of dimensions; InvalidArgument if no shape may have them.

@@ -35,6 +35,7 @@ struct ParsedModel {
 
   OnnxLimits limits;
   std::string external_folder;
+  OnnxDoubles doubles = OnnxDoubles::kRound;
   onnx::GraphProto graph;  // without initialisers
   google::protobuf::RepeatedPtrField<onnx::FunctionProto> functions;
   ModelParts parts;
@@ -48,7 +49,8 @@ struct ParsedModel {
   std::vector<const onnx::NodeProto*> inner_constants;
 };
 
-// Fills `model`, whose limits and external_folder are set. It computes no node.
+// Fills `model`, whose limits, external_folder and doubles are set. It computes
+// no node.
 absl::Status ReadModel(absl::string_view bytes, ParsedModel& model);
 
 }  // namespace basin::internal

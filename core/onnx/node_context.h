@@ -27,9 +27,10 @@
 namespace basin::internal {
 
 // A value of the file while it is imported: either a value of the graph, or a
-// constant that is known already. Its type is float32 or int64, which stands
-// for every integer type and bool (0 and 1). The graph computes in float32
-// throughout: integers there are whole numbers, exact up to 2^24.
+// constant that is known already. Its type is float32, which stands for every
+// floating-point type (a constant's elements may be float64), or int64, which
+// stands for every integer type and bool (0 and 1). In the graph integers are
+// whole float32 numbers, exact up to 2^24.
 class Value {
  public:
   Value() = default;
@@ -52,7 +53,8 @@ class Value {
   const Tensor& constant() const { return std::get<Tensor>(value_); }
   // kFloat32 or kInt64. REQUIRES: exists().
   DType dtype() const {
-    return is_constant() ? constant().dtype() : std::get<InGraph>(value_).dtype;
+    if (!is_constant()) return std::get<InGraph>(value_).dtype;
+    return IsReal(constant()) ? DType::kFloat32 : constant().dtype();
   }
   bool is_integer() const { return exists() && dtype() == DType::kInt64; }
 
@@ -86,6 +88,7 @@ struct ImportState {
   const std::string& external_folder;
   // The imported row count; 0 while only constants are computed.
   const int64_t rows;
+  const OnnxDoubles doubles;
   int64_t constant_bytes_left;
   int64_t nodes_left;  // that may still be unrolled
   GraphBuilder builder;
@@ -93,6 +96,7 @@ struct ImportState {
   // Graph nodes of constants, by Tensor::id() and dimensions. The graph keeps
   // the tensors alive, so ids stay unique.
   std::map<std::pair<const void*, Shape::Dims>, ValueId> constant_nodes;
+  std::map<ValueId, int64_t> index_limits;  // see OnnxGraph
 
   // The value that a node of the innermost scope sees under this name, or
   // null: an inner one hides an outer one, a function sees its own only.
@@ -122,6 +126,7 @@ class NodeContext {
   // ask for, is above the limit.
   absl::Status CheckGenerated(int64_t elements) const;
   const std::string& external_folder() const { return state_.external_folder; }
+  OnnxDoubles doubles() const { return state_.doubles; }
   // The first error: a sticky one, `lowered`, or one for attributes that the
   // lowering did not read.
   absl::Status Finish(const absl::Status& lowered) const;
@@ -176,7 +181,7 @@ class NodeContext {
   Value Unary(ScalarOp op, const Value& x);
   Value Binary(ScalarOp op, const Value& a, const Value& b);
   Value Select(const Value& condition, const Value& a, const Value& b);
-  // float32 to int64 truncates.
+  // To int64 truncates.
   Value Cast(const Value& x, DType dtype);
   // `value` of x's type, as a scalar.
   Value NumberLike(const Value& x, int64_t value);
@@ -197,6 +202,8 @@ class NodeContext {
   // `axes` ascending; they stay, of size 1.
   Value ReduceSum(const Value& x, const IntList& axes);
   Value ReduceMax(const Value& x, const IntList& axes);
+  // Real numbers as float64 or float32, as doubles() says; others as they are.
+  absl::StatusOr<Tensor> Settled(const Tensor& constant);
   // Makes `status` the error, if none stuck yet.
   Value Fail(absl::Status status);
 
@@ -204,7 +211,7 @@ class NodeContext {
   const onnx::AttributeProto* Find(absl::string_view name,
                                    onnx::AttributeProto::AttributeType type);
   Value Elementwise(ScalarOp op, absl::Span<const Value> operands);
-  Value OnHost(ScalarOp op, absl::Span<const Tensor> operands);
+  Value OnHost(ScalarOp op, std::vector<Tensor> operands);
   Value Reduce(Op op, const Value& x, const IntList& axes);
   Value Truncated(const Value& x);
   // A value of x's type, or the error.
@@ -217,8 +224,8 @@ class NodeContext {
   std::map<int, Value> outputs_;
 };
 
-// A float32 constant, for formulas: n.Binary(ScalarOp::kMul, x, Number(2)).
-inline Value Number(float value) { return Tensor::Scalar(value); }
+// A real constant, for formulas: n.Binary(ScalarOp::kMul, x, Number(2)).
+inline Value Number(double value) { return RealScalar(value); }
 
 // `axis` counted from the front. InvalidArgument unless -rank <= axis < rank.
 absl::StatusOr<int> NormalizedAxis(int64_t axis, int rank);

@@ -211,10 +211,10 @@ absl::StatusOr<std::vector<std::pair<std::string, Tensor>>> ReadInitializers(
     if (proto.name().empty() || !names.insert(proto.name()).second) {
       return Invalid(prefix + "its name is empty or not unique");
     }
-    auto tensor =
-        ReadTensor(proto, model.external_folder, model.constant_bytes_left);
+    auto tensor = ReadTensor(proto, model.external_folder,
+                             model.constant_bytes_left, model.doubles);
     if (!tensor.ok()) return Annotated(prefix, tensor.status());
-    if (tensor->dtype() == DType::kFloat32) {
+    if (IsReal(*tensor)) {
       model.metadata.parameter_count += tensor->num_elements();
     }
     tensors.emplace_back(proto.name(), *std::move(tensor));

@@ -19,11 +19,11 @@ absl::StatusOr<Tensor> ExactFloats(const Tensor& integers,
   BASIN_ASSIGN_OR_RETURN(const Tensor floats,
                          HostCast(integers, DType::kFloat32, bytes_left));
   BASIN_ASSIGN_OR_RETURN(const Tensor back,
-                         HostCast(floats, DType::kInt64, bytes_left));
+                         HostCast(Narrowed(floats), DType::kInt64, bytes_left));
   const auto given = integers.data<int64_t>();
   const auto held = back.data<int64_t>();
   const auto differs = std::mismatch(given.begin(), given.end(), held.begin());
-  if (differs.first == given.end()) return floats;
+  if (differs.first == given.end()) return Narrowed(floats);
   return absl::InvalidArgumentError(
       absl::StrCat("the integer ", *differs.first,
                    " meets the graph, which computes in float32 and does not "
@@ -74,10 +74,22 @@ ValueId NodeContext::InGraph(const Value& value) {
   return GraphBuilder::kNoValue;
 }
 
-Value NodeContext::OnHost(ScalarOp op, absl::Span<const Tensor> operands) {
+absl::StatusOr<Tensor> NodeContext::Settled(const Tensor& constant) {
+  const DType wanted =
+      state_.doubles == OnnxDoubles::kKeep ? DType::kFloat64 : DType::kFloat32;
+  if (!IsReal(constant) || constant.dtype() == wanted) return constant;
+  BASIN_RETURN_IF_ERROR(TakeFromBudget(wanted, constant.num_elements(),
+                                       state_.constant_bytes_left));
+  return wanted == DType::kFloat64 ? Widened(constant) : Narrowed(constant);
+}
+
+Value NodeContext::OnHost(ScalarOp op, std::vector<Tensor> operands) {
   Shape shape;
   int64_t largest = 0;
-  for (const Tensor& operand : operands) {
+  for (Tensor& operand : operands) {
+    auto settled = Settled(operand);
+    if (!settled.ok()) return Fail(settled.status());
+    operand = *std::move(settled);
     const auto joined = BroadcastShapes(shape, operand.shape());
     if (!joined.ok()) return Fail(joined.status());
     shape = *joined;
@@ -104,7 +116,9 @@ Value NodeContext::Elementwise(ScalarOp op, absl::Span<const Value> operands) {
         absl::StrCat("operands differ in type: ", std::string(Name(dtype)),
                      " and ", std::string(Name(operands[i].dtype())))));
   }
-  if (constants.size() == operands.size()) return OnHost(op, constants);
+  if (constants.size() == operands.size()) {
+    return OnHost(op, std::move(constants));
+  }
   ValueId ids[3];
   for (size_t i = 0; i < operands.size(); ++i) {
     ids[i] = InGraph(operands[i]);
@@ -154,7 +168,7 @@ Value NodeContext::Cast(const Value& x, DType dtype) {
 
 Value NodeContext::NumberLike(const Value& x, int64_t value) {
   if (x.is_integer()) return Tensor::Scalar<int64_t>(value);
-  return Tensor::Scalar(static_cast<float>(value));
+  return RealScalar(static_cast<double>(value));
 }
 
 Value NodeContext::Reshape(const Value& x, const Shape& shape) {
@@ -230,7 +244,10 @@ Value NodeContext::Concat(absl::Span<const Value> xs, int axis) {
           "inputs differ in type: ", std::string(Name(xs[0].dtype())), " and ",
           std::string(Name(x.dtype())))));
     }
-    if (x.is_constant()) constants.push_back(x.constant());
+    if (!x.is_constant()) continue;
+    auto settled = Settled(x.constant());
+    if (!settled.ok()) return Fail(settled.status());
+    constants.push_back(*std::move(settled));
   }
   if (constants.size() == xs.size()) {
     return Or(HostConcat(constants, axis, state_.constant_bytes_left));
@@ -261,7 +278,9 @@ Value NodeContext::Pick(const Value& x, absl::Span<const int64_t> indices,
 Value NodeContext::Reduce(Op op, const Value& x, const IntList& axes) {
   if (!x.exists()) return Value();
   if (x.is_constant()) {
-    return Or(HostReduce(op, x.constant(), axes, state_.constant_bytes_left));
+    const auto settled = Settled(x.constant());
+    if (!settled.ok()) return Fail(settled.status());
+    return Or(HostReduce(op, *settled, axes, state_.constant_bytes_left));
   }
   constexpr auto kKeep = GraphBuilder::ReducedAxes::kKeep;
   return {op == Op::kReduceSum ? builder().ReduceSum(x.id(), axes, kKeep)

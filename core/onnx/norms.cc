@@ -13,8 +13,9 @@ Value Root(NodeContext& n, const Value& x, float p) {
   if (p == 1.0f) return x;
   const Value is_zero = n.Binary(ScalarOp::kEqual, x, Number(0));
   const Value safe = n.Select(is_zero, Number(1), x);
-  const Value root = p == 2.0f ? n.Unary(ScalarOp::kSqrt, safe)
-                               : n.Binary(ScalarOp::kPow, safe, Number(1 / p));
+  const Value root = p == 2.0f
+                         ? n.Unary(ScalarOp::kSqrt, safe)
+                         : n.Binary(ScalarOp::kPow, safe, Number(1.0 / p));
   return n.Select(is_zero, Number(0), root);
 }
 

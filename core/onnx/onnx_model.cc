@@ -30,8 +30,10 @@ ImportState NewState(const ParsedModel& model, int64_t rows) {
                     model.parts,
                     model.external_folder,
                     rows,
+                    model.doubles,
                     model.constant_bytes_left,
                     model.limits.max_unrolled_nodes,
+                    {},
                     {},
                     {},
                     {}};
@@ -149,6 +151,11 @@ absl::StatusOr<OnnxGraph> BuildGraph(const ParsedModel& model,
   for (const auto& input : model.inputs) {
     result.input_names.push_back(input.name);
   }
+  for (const ValueId id : state.builder.graph().inputs()) {
+    const auto limit = state.index_limits.find(id);
+    result.index_limits.push_back(
+        limit == state.index_limits.end() ? 0 : limit->second);
+  }
   BASIN_ASSIGN_OR_RETURN(result.graph,
                          std::move(state.builder).Build(std::move(outputs)));
   return result;
@@ -201,16 +208,16 @@ OnnxModel::OnnxModel(std::unique_ptr<const Impl> impl)
 OnnxModel::~OnnxModel() = default;
 
 absl::StatusOr<std::shared_ptr<const OnnxModel>> OnnxModel::Load(
-    const std::string& path, const OnnxLimits& limits) {
+    const std::string& path, const OnnxLimits& limits, OnnxDoubles doubles) {
   BASIN_ASSIGN_OR_RETURN(const std::string bytes,
                          internal::ReadFile(path, limits.max_file_bytes));
   const auto folder = std::filesystem::path(path).parent_path();
-  return Parse(bytes, folder.empty() ? "." : folder.string(), limits);
+  return Parse(bytes, folder.empty() ? "." : folder.string(), limits, doubles);
 }
 
 absl::StatusOr<std::shared_ptr<const OnnxModel>> OnnxModel::Parse(
     absl::string_view bytes, const std::string& external_folder,
-    const OnnxLimits& limits) {
+    const OnnxLimits& limits, OnnxDoubles doubles) {
   if (bytes.size() > static_cast<uint64_t>(limits.max_file_bytes)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the model has ", bytes.size(), " bytes, the limit is ",
@@ -219,6 +226,7 @@ absl::StatusOr<std::shared_ptr<const OnnxModel>> OnnxModel::Parse(
   auto impl = std::make_unique<Impl>();
   impl->model.limits = limits;
   impl->model.external_folder = external_folder;
+  impl->model.doubles = doubles;
   BASIN_RETURN_IF_ERROR(internal::ReadModel(bytes, impl->model));
   BASIN_RETURN_IF_ERROR(internal::FoldConstants(impl->model));
   return std::shared_ptr<const OnnxModel>(new OnnxModel(std::move(impl)));

@@ -8,10 +8,13 @@
 //
 // Accepted: opsets 7 to 23 of the default domain, without sparse or quantised
 // tensors, and with the operators that SupportedOperators() names; subgraphs
-// and model functions are unrolled. Everything is computed in float32: weights
-// and inputs of float16, bfloat16 and float64 become float32. So do integers
-// and bools that depend on the inputs; they are exact up to 2^24, and divide
-// and cast as integers do. Integers that depend on constants only are 64 bits.
+// and model functions are unrolled. All floating-point types are one: what a
+// plan computes in, and inputs are float32. Weights of float16 and bfloat16
+// become float32, those of float64 are as OnnxDoubles says. Integers and bools
+// that depend on the inputs become float32 too; they are exact up to 2^24, and
+// divide and cast as integers do. Integers that depend on constants only are 64
+// bits. Indices that depend on the inputs and lie outside of their axis give
+// NaN: see OnnxGraph::index_limits.
 
 #include <cstdint>
 #include <map>
@@ -56,11 +59,21 @@ struct OnnxLimits {
   int64_t max_constant_bytes = int64_t{1} << 33;
 };
 
+// What becomes of float64 weights, and what constants are computed in at
+// import.
+enum class OnnxDoubles {
+  kRound,  // float32, for plans of float32 and bfloat16
+  kKeep,   // float64, for plans of float64
+};
+
 // A model lowered for one row count.
 struct OnnxGraph {
   Graph graph;  // inputs and outputs in the order of the file
   std::vector<std::string> input_names;
   std::vector<std::string> output_names;
+  // For each input: n, if it serves as it is as indices into an axis of n
+  // elements (the shortest), which are -n to n - 1; 0 if it does not.
+  std::vector<int64_t> index_limits;
 };
 
 // What a file says about itself.
@@ -94,13 +107,14 @@ class OnnxModel {
   // is none; InvalidArgument, or Unimplemented for operators and types that
   // Basin does not have.
   static absl::StatusOr<std::shared_ptr<const OnnxModel>> Load(
-      const std::string& path, const OnnxLimits& limits = {});
+      const std::string& path, const OnnxLimits& limits = {},
+      OnnxDoubles doubles = OnnxDoubles::kRound);
 
   // As Load(), for the bytes of a file. External data is refused if
   // `external_folder` is empty.
   static absl::StatusOr<std::shared_ptr<const OnnxModel>> Parse(
       absl::string_view bytes, const std::string& external_folder = "",
-      const OnnxLimits& limits = {});
+      const OnnxLimits& limits = {}, OnnxDoubles doubles = OnnxDoubles::kRound);
 
   // The model's arguments, without initialisers that are listed as inputs.
   const std::vector<ValueInfo>& inputs() const;

@@ -1,6 +1,7 @@
 // Activation functions, as formulas.
 
 #include <cmath>
+#include <numbers>
 #include <string>
 
 #include <absl/status/status.h>
@@ -40,7 +41,8 @@ absl::StatusOr<Value> Lower(NodeContext& n) {
 }
 
 // scale (max(x, 0) + alpha (exp(min(x, 0) / divisor) - 1))
-Value Exponential(NodeContext& n, const Value& x, float alpha, float divisor) {
+Value Exponential(NodeContext& n, const Value& x, double alpha,
+                  double divisor) {
   const Value e =
       n.Unary(ScalarOp::kExp,
               n.Binary(ScalarOp::kDiv, Negative(n, x), Number(divisor)));
@@ -58,8 +60,12 @@ Value Elu(NodeContext& n, const Value& x) {
 }
 
 Value Selu(NodeContext& n, const Value& x) {
-  const float alpha = n.Float("alpha", 1.67326319217681884765625f);
-  const float gamma = n.Float("gamma", 1.05070102214813232421875f);
+  // ONNX's defaults are these, rounded to float32: what an exporter of float64
+  // leaves out means the numbers themselves.
+  const double alpha =
+      n.HasAttribute("alpha") ? n.Float("alpha", 0) : 1.6732632423543772848;
+  const double gamma =
+      n.HasAttribute("gamma") ? n.Float("gamma", 0) : 1.0507009873554804934;
   return Mul(n, Number(gamma), Exponential(n, x, alpha, 1));
 }
 
@@ -85,11 +91,10 @@ Value Gelu(NodeContext& n, const Value& x) {
   const std::string approximate = n.String("approximate", "none");
   Value f;
   if (approximate == "none") {
-    f = n.Unary(ScalarOp::kErf,
-                Mul(n, x, Number(static_cast<float>(M_SQRT1_2))));
+    f = n.Unary(ScalarOp::kErf, Mul(n, x, Number(std::numbers::sqrt2 / 2)));
   } else if (approximate == "tanh") {
-    const Value cubic = Mul(n, Number(0.044715f), Mul(n, x, Mul(n, x, x)));
-    const auto factor = static_cast<float>(M_2_SQRTPI * M_SQRT1_2);
+    const Value cubic = Mul(n, Number(0.044715), Mul(n, x, Mul(n, x, x)));
+    const double factor = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
     f = n.Unary(ScalarOp::kTanh, Mul(n, Number(factor), Add(n, x, cubic)));
   } else {
     return n.Fail(absl::InvalidArgumentError(
@@ -100,18 +105,18 @@ Value Gelu(NodeContext& n, const Value& x) {
 }
 
 // max(0, min(1, alpha x + beta))
-Value HardSigmoid(NodeContext& n, const Value& x, float alpha, float beta) {
+Value HardSigmoid(NodeContext& n, const Value& x, double alpha, double beta) {
   const Value line = Add(n, Mul(n, Number(alpha), x), Number(beta));
   return n.Binary(ScalarOp::kMax, Number(0),
                   n.Binary(ScalarOp::kMin, Number(1), line));
 }
 
 Value HardSigmoid(NodeContext& n, const Value& x) {
-  return HardSigmoid(n, x, n.Float("alpha", 0.2f), n.Float("beta", 0.5f));
+  return HardSigmoid(n, x, n.Float("alpha", 0.2F), n.Float("beta", 0.5F));
 }
 
 Value HardSwish(NodeContext& n, const Value& x) {
-  return Mul(n, x, HardSigmoid(n, x, 1.0f / 6, 0.5f));
+  return Mul(n, x, HardSigmoid(n, x, 1.0 / 6, 0.5));
 }
 
 Value Mish(NodeContext& n, const Value& x) {

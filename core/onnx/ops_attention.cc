@@ -193,8 +193,8 @@ Value Ungrouped(NodeContext& n, const Value& x, const Heads& heads) {
 // The weights of values, [B, Hq, Lq, Lk]. One of the stages on the way is the
 // node's last output, if that is wanted.
 absl::StatusOr<Value> AttentionWeights(NodeContext& n, const Heads& heads) {
-  const auto width = static_cast<float>(n.ShapeOf(heads.query).dim(3));
-  const float scale =
+  const auto width = static_cast<double>(n.ShapeOf(heads.query).dim(3));
+  const double scale =
       n.HasAttribute("scale") ? n.Float("scale", 1) : 1 / std::sqrt(width);
   std::vector<Value> stages;
   const Value query = n.Binary(ScalarOp::kMul, heads.query, Number(scale));

@@ -1,5 +1,9 @@
 // Operators that make constants, or pass values through.
 
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
 #include <absl/status/status.h>
 
 #include "core/base/status_macros.h"
@@ -21,7 +25,8 @@ absl::StatusOr<Value> ListConstant(NodeContext& n, absl::Span<const T> list) {
 
 absl::StatusOr<Value> LowerConstant(NodeContext& n) {
   if (const onnx::TensorProto* tensor = n.TensorAttribute("value")) {
-    return ReadTensor(*tensor, n.external_folder(), n.constant_bytes_left());
+    return ReadTensor(*tensor, n.external_folder(), n.constant_bytes_left(),
+                      n.doubles());
   }
   if (n.HasAttribute("value_float")) return Number(n.Float("value_float", 0));
   if (n.HasAttribute("value_int")) {
@@ -44,7 +49,8 @@ absl::StatusOr<Value> LowerConstantOfShape(NodeContext& n) {
   Tensor fill = Tensor::Scalar(0.0f);
   if (const onnx::TensorProto* value = n.TensorAttribute("value")) {
     BASIN_ASSIGN_OR_RETURN(
-        fill, ReadTensor(*value, n.external_folder(), n.constant_bytes_left()));
+        fill, ReadTensor(*value, n.external_folder(), n.constant_bytes_left(),
+                         n.doubles()));
   }
   if (fill.num_elements() != 1) {
     return absl::InvalidArgumentError(
@@ -74,6 +80,56 @@ Value Truth(NodeContext& n, const Value& x) {
   return n.Binary(ScalarOp::kEqual, is_zero, n.NumberLike(is_zero, 0));
 }
 
+// Bits of an integer type that values of 64 bits may not fit in; 0 for others.
+int NarrowBits(int64_t type) {
+  switch (type) {
+    case onnx::TensorProto::INT8:
+    case onnx::TensorProto::UINT8:
+      return 8;
+    case onnx::TensorProto::INT16:
+    case onnx::TensorProto::UINT16:
+      return 16;
+    case onnx::TensorProto::INT32:
+    case onnx::TensorProto::UINT32:
+      return 32;
+    default:
+      return 0;
+  }
+}
+
+// Integers around the end of a narrow type, as in C. In the graph those of 32
+// bits stay, since they are exact up to 2^24 only.
+absl::StatusOr<Value> Wrapped(NodeContext& n, const Value& x, int64_t type) {
+  const int bits = NarrowBits(type);
+  if (!x.exists() || bits == 0) return x;
+  const bool is_signed = type == onnx::TensorProto::INT8 ||
+                         type == onnx::TensorProto::INT16 ||
+                         type == onnx::TensorProto::INT32;
+  const int64_t range = int64_t{1} << bits;
+  const int64_t lowest = is_signed ? -range / 2 : 0;
+  if (x.is_constant()) {
+    BASIN_RETURN_IF_ERROR(TakeFromBudget(
+        DType::kInt64, x.constant().num_elements(), n.constant_bytes_left()));
+    Tensor result(DType::kInt64, x.constant().shape());
+    std::transform(
+        x.constant().data<int64_t>().begin(),
+        x.constant().data<int64_t>().end(),
+        result.mutable_data<int64_t>().begin(), [=](int64_t v) {
+          const uint64_t above =
+              static_cast<uint64_t>(v) - static_cast<uint64_t>(lowest);
+          return static_cast<int64_t>(above % static_cast<uint64_t>(range)) +
+                 lowest;
+        });
+    return Value(std::move(result));
+  }
+  if (bits == 32) return x;
+  GraphBuilder& b = n.builder();
+  const ValueId size = b.Constant(static_cast<double>(range));
+  const ValueId above = b.Sub(x.id(), b.Constant(static_cast<double>(lowest)));
+  const ValueId turns = b.Unary(ScalarOp::kFloor, b.Div(above, size));
+  return Value(b.Sub(x.id(), b.Mul(turns, size)), DType::kInt64);
+}
+
 absl::StatusOr<Value> LowerCast(NodeContext& n) {
   BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
   n.Ignore("saturate");  // float 8 types only
@@ -83,7 +139,8 @@ absl::StatusOr<Value> LowerCast(NodeContext& n) {
   }
   BASIN_ASSIGN_OR_RETURN(const DType dtype,
                          ImportedDType(static_cast<int32_t>(to)));
-  return to == onnx::TensorProto::BOOL ? Truth(n, x) : n.Cast(x, dtype);
+  if (to == onnx::TensorProto::BOOL) return Truth(n, x);
+  return Wrapped(n, n.Cast(x, dtype), to);
 }
 
 // To the type of the second input, which must be floating-point: what is

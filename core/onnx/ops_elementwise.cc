@@ -1,6 +1,7 @@
 // Arithmetic and elementary functions, as formulas.
 
 #include <limits>
+#include <optional>
 
 #include <absl/status/status.h>
 
@@ -37,27 +38,29 @@ absl::StatusOr<Value> LowerVariadic(NodeContext& n) {
 }
 
 // The only element of a float constant, or nothing.
-const float* OnlyElement(const Value& value) {
+std::optional<double> OnlyElement(const Value& value) {
   if (!value.is_constant() || value.constant().num_elements() != 1 ||
-      value.constant().dtype() != DType::kFloat32) {
-    return nullptr;
+      !IsReal(value.constant())) {
+    return std::nullopt;
   }
-  return value.constant().data<float>().data();
+  return RealAt(value.constant(), 0);
 }
 
 // Common exponents become products and roots, which are cheaper, and whose
 // gradients are defined wherever the power's is.
 Value Power(NodeContext& n, const Value& x, const Value& exponent) {
-  const float* const p = OnlyElement(exponent);
+  const std::optional<double> p = OnlyElement(exponent);
   const bool same_shape = n.ShapeOf(exponent).rank() <= n.ShapeOf(x).rank();
-  if (p == nullptr || !same_shape) return n.Binary(ScalarOp::kPow, x, exponent);
-  if (*p == 1.0f) return x;
-  if (*p == 2.0f) return n.Binary(ScalarOp::kMul, x, x);
-  if (*p == 3.0f) {
+  if (!p.has_value() || !same_shape) {
+    return n.Binary(ScalarOp::kPow, x, exponent);
+  }
+  if (*p == 1) return x;
+  if (*p == 2) return n.Binary(ScalarOp::kMul, x, x);
+  if (*p == 3) {
     return n.Binary(ScalarOp::kMul, n.Binary(ScalarOp::kMul, x, x), x);
   }
-  if (*p == 0.5f) return n.Unary(ScalarOp::kSqrt, x);
-  if (*p == -1.0f) return n.Unary(ScalarOp::kReciprocal, x);
+  if (*p == 0.5) return n.Unary(ScalarOp::kSqrt, x);
+  if (*p == -1) return n.Unary(ScalarOp::kReciprocal, x);
   return n.Binary(ScalarOp::kPow, x, exponent);
 }
 
@@ -67,6 +70,10 @@ absl::StatusOr<Value> LowerPow(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(2, 2));
   BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
   BASIN_ASSIGN_OR_RETURN(const Value exponent, n.Input(1));
+  if (x.is_integer() && x.is_constant() && exponent.is_integer() &&
+      exponent.is_constant()) {
+    return n.Binary(ScalarOp::kPow, x, exponent);
+  }
   const Value power =
       Power(n, n.Cast(x, DType::kFloat32), n.Cast(exponent, DType::kFloat32));
   return x.is_integer() ? n.Cast(power, DType::kInt64) : power;

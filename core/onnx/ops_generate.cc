@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -33,8 +34,10 @@ absl::StatusOr<Value> Sequence(NodeContext& n, T start, T step, int64_t count) {
 template <typename T>
 absl::StatusOr<T> Scalar(NodeContext& n, int index) {
   BASIN_ASSIGN_OR_RETURN(const Tensor tensor, n.ConstantInput(index));
-  if (tensor.num_elements() == 1 && tensor.dtype() == DTypeOf<T>()) {
-    return tensor.data<T>()[0];
+  const bool is_real = std::is_floating_point_v<T>;
+  if (tensor.num_elements() == 1 && IsReal(tensor) == is_real) {
+    if constexpr (is_real) return static_cast<T>(RealAt(tensor, 0));
+    return tensor.data<int64_t>()[0];
   }
   return absl::InvalidArgumentError(
       absl::StrCat("input ", index, " is ", std::string(Name(tensor.dtype())),
@@ -104,23 +107,27 @@ absl::StatusOr<Value> LowerTrilu(NodeContext& n) {
   return n.Select(kept, x, n.NumberLike(x, 0));
 }
 
-absl::StatusOr<Value> FloatRange(NodeContext& n) {
-  BASIN_ASSIGN_OR_RETURN(const float start, Scalar<float>(n, 0));
-  BASIN_ASSIGN_OR_RETURN(const float limit, Scalar<float>(n, 1));
-  BASIN_ASSIGN_OR_RETURN(const float step, Scalar<float>(n, 2));
+template <typename Real>
+absl::StatusOr<Value> RealRange(NodeContext& n) {
+  BASIN_ASSIGN_OR_RETURN(const Real start, Scalar<Real>(n, 0));
+  BASIN_ASSIGN_OR_RETURN(const Real limit, Scalar<Real>(n, 1));
+  BASIN_ASSIGN_OR_RETURN(const Real step, Scalar<Real>(n, 2));
   const double count = std::ceil((static_cast<double>(limit) - start) / step);
   if (!(count < static_cast<double>(Shape::kMaxElements))) {
     return absl::InvalidArgumentError(absl::StrCat(
         "from ", start, " to ", limit, " by ", step, ": ", count, " elements"));
   }
-  return Sequence<float>(n, start, step,
-                         static_cast<int64_t>(std::max(count, 0.0)));
+  return Sequence<Real>(n, start, step,
+                        static_cast<int64_t>(std::max(count, 0.0)));
 }
 
 absl::StatusOr<Value> LowerRange(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(3, 3));
   BASIN_ASSIGN_OR_RETURN(const Value first, n.Input(0));
-  if (!first.is_integer()) return FloatRange(n);
+  if (!first.is_integer()) {
+    return n.doubles() == OnnxDoubles::kKeep ? RealRange<double>(n)
+                                             : RealRange<float>(n);
+  }
   BASIN_ASSIGN_OR_RETURN(const auto start, Scalar<int64_t>(n, 0));
   BASIN_ASSIGN_OR_RETURN(const auto limit, Scalar<int64_t>(n, 1));
   BASIN_ASSIGN_OR_RETURN(const auto step, Scalar<int64_t>(n, 2));
@@ -148,8 +155,8 @@ absl::StatusOr<Value> LowerNonZero(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
   BASIN_ASSIGN_OR_RETURN(const Tensor x, n.ConstantInput(0));
   const auto is_set = [&x](int64_t i) {
-    return x.dtype() == DType::kFloat32 ? x.data<float>()[i] != 0
-                                        : x.data<int64_t>()[i] != 0;
+    return IsReal(x) ? RealAt(x, static_cast<size_t>(i)) != 0
+                     : x.data<int64_t>()[i] != 0;
   };
   int64_t count = 0;
   for (int64_t i = 0; i < x.num_elements(); ++i) count += is_set(i) ? 1 : 0;

@@ -112,7 +112,7 @@ absl::StatusOr<Value> Cut(NodeContext& n, Value x, Pads& pads) {
 
 bool IsZero(const Value& value) {
   return value.is_constant() && value.dtype() == DType::kFloat32 &&
-         value.constant().data<float>()[0] == 0;
+         RealAt(value.constant(), 0) == 0;
 }
 
 // `fill` is a scalar.

@@ -209,18 +209,18 @@ absl::StatusOr<Tensor> WeightsOf(NodeContext& n, const AxisPlan& plan,
                                  const Interpolation& how) {
   const Shape shape({plan.from, plan.to});
   BASIN_RETURN_IF_ERROR(n.CheckGenerated(shape.num_elements()));
-  BASIN_RETURN_IF_ERROR(TakeFromBudget(DType::kFloat32, shape.num_elements(),
+  BASIN_RETURN_IF_ERROR(TakeFromBudget(DType::kFloat64, shape.num_elements(),
                                        n.constant_bytes_left()));
-  Tensor weights(DType::kFloat32, shape);
-  absl::Span<float> out = weights.mutable_data<float>();
+  Tensor weights(DType::kFloat64, shape);
+  absl::Span<double> out = weights.mutable_data<double>();
   for (int64_t o = 0; o < plan.to; ++o) {
     for (const Tap& tap :
          TapsAt(SourceOf(o, plan, how.coordinates), plan, how)) {
       const int64_t i = std::clamp<int64_t>(tap.index, 0, plan.from - 1);
-      out[i * plan.to + o] += static_cast<float>(tap.weight);
+      out[i * plan.to + o] += tap.weight;
     }
   }
-  return weights;
+  return n.Settled(weights);
 }
 
 absl::StatusOr<Value> Interpolated(NodeContext& n, const Value& x,
@@ -282,11 +282,12 @@ absl::StatusOr<Value> Resized(NodeContext& n, Value x,
 absl::StatusOr<std::vector<float>> FloatsInput(NodeContext& n, int index) {
   if (!n.HasInput(index)) return std::vector<float>();
   BASIN_ASSIGN_OR_RETURN(const Tensor tensor, n.ConstantInput(index));
-  if (tensor.dtype() != DType::kFloat32) {
+  if (!IsReal(tensor)) {
     return absl::InvalidArgumentError(
         absl::StrCat("input ", index, " is not a list of floats"));
   }
-  const auto data = tensor.data<float>();
+  const Tensor narrow = Narrowed(tensor);
+  const auto data = narrow.data<float>();
   return std::vector<float>(data.begin(), data.end());
 }
 

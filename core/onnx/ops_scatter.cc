@@ -57,6 +57,11 @@ absl::StatusOr<Value> InSteps(NodeContext& n, const Scatter& s, ScalarOp op) {
   for (int64_t i = 0; i < shape.dim(1); ++i) all.push_back(i);
   const Value rows = Tensor::Of<int64_t>(Shape({1, shape.dim(1), 1}), all);
   Value x = s.x;
+  if (!s.places.is_constant()) {  // NaN where a place is beyond the axis
+    const Value nothing =
+        n.BroadcastTo(n.NumberLike(s.updates, 0), n.ShapeOf(s.updates));
+    x = n.Binary(ScalarOp::kAdd, x, Spread(n, s, nothing));
+  }
   for (int64_t k = 0; k < steps; ++k) {
     const Value place =
         n.Reshape(n.SliceAxis(s.places, 1, k, 1), {shape.dim(0), 1, 1});

@@ -56,13 +56,6 @@ float FromFloat16(uint16_t bits) {
   return sign * std::ldexp(1024.0f + fraction, exponent - 25);
 }
 
-float FromDouble(double value) {
-  constexpr double kMax = std::numeric_limits<float>::max();
-  if (value > kMax) return std::numeric_limits<float>::infinity();
-  if (value < -kMax) return -std::numeric_limits<float>::infinity();
-  return static_cast<float>(value);
-}
-
 // Writes convert(element) for each of the Source elements at `bytes`, which
 // may be unaligned.
 template <typename Source, typename Target, typename Convert>
@@ -90,7 +83,11 @@ absl::Status FillFromRaw(int32_t type, const std::string& bytes,
       ConvertRaw<float, float>(bytes, tensor, kAsIs);
       break;
     case TensorProto::DOUBLE:
-      ConvertRaw<double, float>(bytes, tensor, FromDouble);
+      if (tensor.dtype() == DType::kFloat64) {
+        ConvertRaw<double, double>(bytes, tensor, kAsIs);
+      } else {
+        ConvertRaw<double, float>(bytes, tensor, ToFloat32);
+      }
       break;
     case TensorProto::FLOAT16:
       ConvertRaw<uint16_t, float>(bytes, tensor, FromFloat16);
@@ -170,7 +167,9 @@ absl::Status FillFromTyped(const TensorProto& proto, Tensor& tensor) {
     case TensorProto::FLOAT:
       return FillFrom<float>(proto.float_data(), tensor, kAsIs);
     case TensorProto::DOUBLE:
-      return FillFrom<float>(proto.double_data(), tensor, FromDouble);
+      return tensor.dtype() == DType::kFloat64
+                 ? FillFrom<double>(proto.double_data(), tensor, kAsIs)
+                 : FillFrom<float>(proto.double_data(), tensor, ToFloat32);
     case TensorProto::FLOAT16:
       return FillFrom<float>(proto.int32_data(), tensor, [&](int32_t v) {
         return FromFloat16(half_bits(v));
@@ -237,8 +236,12 @@ absl::Status TakeFromBudget(DType dtype, int64_t elements,
 
 absl::StatusOr<Tensor> ReadTensor(const TensorProto& proto,
                                   const std::string& folder,
-                                  int64_t& bytes_left) {
-  BASIN_ASSIGN_OR_RETURN(const DType dtype, ImportedDType(proto.data_type()));
+                                  int64_t& bytes_left, OnnxDoubles doubles) {
+  BASIN_ASSIGN_OR_RETURN(DType dtype, ImportedDType(proto.data_type()));
+  if (proto.data_type() == TensorProto::DOUBLE &&
+      doubles == OnnxDoubles::kKeep) {
+    dtype = DType::kFloat64;
+  }
   BASIN_ASSIGN_OR_RETURN(const Shape shape, Shape::Create(proto.dims()));
   if (proto.has_segment()) {
     return absl::UnimplementedError("segmented tensors are not supported");

@@ -6,6 +6,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "core/onnx/onnx_model.h"
 #include "core/onnx/onnx_proto.h"
 #include "core/tensor/tensor.h"
 
@@ -23,12 +24,14 @@ std::string OnnxTypeName(int32_t onnx_type);
 // InvalidArgument if it does not hold that many.
 absl::Status TakeFromBudget(DType dtype, int64_t elements, int64_t& bytes_left);
 
-// Converts a tensor of a file to float32 or int64. Its memory is taken from
-// `bytes_left` before it is allocated. External data is read from below
-// `folder`, and refused if that is empty.
+// Converts a tensor of a file to float32, or float64 if it is that and
+// `doubles` are kept, or int64. Its memory is taken from `bytes_left` before it
+// is allocated. External data is read from below `folder`, and refused if that
+// is empty.
 absl::StatusOr<Tensor> ReadTensor(const onnx::TensorProto& proto,
                                   const std::string& folder,
-                                  int64_t& bytes_left);
+                                  int64_t& bytes_left,
+                                  OnnxDoubles doubles = OnnxDoubles::kRound);
 
 }  // namespace basin::internal
 

@@ -39,6 +39,32 @@ absl::Status CheckInverseTemperature(double value) {
   return CheckPositive("inverse_temperature", value);
 }
 
+absl::Status CheckLeaps(absl::string_view field, int64_t value,
+                        int default_value) {
+  if (value >= 0 && value <= TileOps::kMaxLeaps) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      field, ": expected a whole number in [1, ", TileOps::kMaxLeaps,
+      "] or 0 (the default, ", default_value, "), got ", value));
+}
+
+absl::Status CheckShare(absl::string_view field, double value,
+                        absl::string_view range) {
+  const bool one_is_in = range.back() == ']';
+  if (value >= 0 && (one_is_in ? value <= 1 : value < 1)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": expected a number in ", range, ", got ", value));
+}
+
+int LeapsOr(const TransitionParams& params, int default_value) {
+  return params.leaps == 0 ? default_value : static_cast<int>(params.leaps);
+}
+
+double FrictionOr(const TransitionParams& params, double default_value) {
+  return params.friction == 0 ? default_value : params.friction;
+}
+
 }  // namespace internal
 
 std::string ToString(const DeclaredTarget& target) {
@@ -55,17 +81,32 @@ std::string ToString(const DeclaredTarget& target) {
 
 absl::Span<const Transition* const> AllTransitions() {
   static const Transition* const kAll[] = {
-      &internal::UlaTransition(),        &internal::MalaTransition(),
-      &internal::RandomWalkTransition(), &internal::IgebmTransition(),
+      &internal::UlaTransition(),
+      &internal::MalaTransition(),
+      &internal::RandomWalkTransition(),
+      &internal::IgebmTransition(),
       &internal::JemTransition(),
+      &internal::HmcTransition(),
+      &internal::UnderdampedTransition(),
+      &internal::UnderdampedMetropolisTransition(),
+      &internal::MinimizeTransition(),
+      &internal::GibbsTransition(),
+      &internal::SiteMetropolisTransition(),
+      &internal::SiteHeatBathTransition(),
+      &internal::GibbsWithGradientsTransition(),
+      &internal::DiscreteLangevinTransition(),
+      &internal::DelayedAcceptanceTransition(),
   };
   return kAll;
 }
 
 const Transition& GetTransition(TransitionKind kind) {
-  const Transition& transition = *AllTransitions()[static_cast<size_t>(kind)];
-  BASIN_CHECK(transition.kind() == kind);
-  return transition;
+  const Transition* found = nullptr;
+  for (const Transition* transition : AllTransitions()) {
+    if (transition->kind() == kind) found = transition;
+  }
+  BASIN_CHECK(found != nullptr);
+  return *found;
 }
 
 absl::StatusOr<const Transition*> FindTransition(std::string_view name) {

@@ -30,19 +30,16 @@ struct DeclaredTarget {
 // "exact", "biased(1)", "recipe(T=1.25e-06)".
 std::string ToString(const DeclaredTarget& target);
 
-// One chain's row of the coefficients in ChainTile.
-struct ChainCoefficients {
-  float drift = 0;
-  float noise = 0;
-  float clip = 0;
-  float beta = 1;
-};
-
 // What of ChainTile holds the present position's values between steps.
 enum class Carried { kNothing, kEnergy, kEnergyAndGradient };
 
 // A Markov transition, written once for every device. Stateless and
 // immutable; thread-safe.
+//
+// Each honours the tile's scale s: it is the same transition of x / s, which
+// turns a step size epsilon into epsilon s_i^2 in front of a gradient, and
+// leaves coordinates with s_i = 0 as they are: what moves then is a sample of
+// the law of the others given these.
 class Transition {
  public:
   virtual ~Transition() = default;
@@ -64,6 +61,18 @@ class Transition {
   // After Step() they do again.
   virtual Carried carried() const = 0;
 
+  // Whether ChainTile::momentum belongs to a chain's state between steps. It
+  // is zero before the first one.
+  virtual bool carries_momentum() const { return false; }
+
+  // Whether Step() needs ChainTile::momentum and proposal_momentum at all.
+  virtual bool uses_momentum() const { return carries_momentum(); }
+
+  // What one step costs, in evaluations of the energy or its gradient.
+  virtual int64_t EvaluationsPerStep(const TransitionParams& /*params*/) const {
+    return 1;
+  }
+
   // True if the transition proposes and may reject.
   virtual bool has_acceptance() const = 0;
 
@@ -72,10 +81,11 @@ class Transition {
                             ChainTile& tile) const = 0;
 };
 
-// The transition of a kind; never destroyed.
+// The transition of a kind; never destroyed. REQUIRES: it is one of
+// AllTransitions().
 const Transition& GetTransition(TransitionKind kind);
 
-// All of them, in the order of TransitionKind.
+// All of them.
 absl::Span<const Transition* const> AllTransitions();
 
 // By its API name. NotFound lists the names there are.

@@ -18,6 +18,16 @@ const Transition& MalaTransition();
 const Transition& RandomWalkTransition();
 const Transition& IgebmTransition();
 const Transition& JemTransition();
+const Transition& HmcTransition();
+const Transition& UnderdampedTransition();
+const Transition& UnderdampedMetropolisTransition();
+const Transition& MinimizeTransition();
+const Transition& DelayedAcceptanceTransition();
+const Transition& GibbsTransition();
+const Transition& SiteMetropolisTransition();
+const Transition& SiteHeatBathTransition();
+const Transition& GibbsWithGradientsTransition();
+const Transition& DiscreteLangevinTransition();
 
 // Accepted sizes of parameters: products and squares of two stay far inside
 // what a float holds.
@@ -34,6 +44,19 @@ absl::Status CheckPositiveOrZero(absl::string_view field, double value,
 
 // CheckPositive() of what all transitions take.
 absl::Status CheckInverseTemperature(double value);
+
+// InvalidArgument, naming `field`, unless 0 <= value <= TileOps::kMaxLeaps.
+absl::Status CheckLeaps(absl::string_view field, int64_t value,
+                        int default_value);
+
+// InvalidArgument, naming `field`, unless value is in `range`, which is
+// "[0, 1]" or "[0, 1)".
+absl::Status CheckShare(absl::string_view field, double value,
+                        absl::string_view range);
+
+// What 0 stands for. REQUIRES: the field was checked.
+int LeapsOr(const TransitionParams& params, int default_value);
+double FrictionOr(const TransitionParams& params, double default_value);
 
 }  // namespace basin::internal
 

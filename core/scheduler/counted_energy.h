@@ -7,11 +7,13 @@
 
 namespace basin::internal {
 
-// An energy function that counts the row-evaluations it passes on. Not
-// thread-safe; `energy` must outlive it.
+// An energy function that counts the row-evaluations it passes on, and has
+// `surrogate`, which may be null, in front. Not thread-safe; both must outlive
+// it.
 class CountedEnergy final : public EnergyFunction {
  public:
-  explicit CountedEnergy(EnergyFunction& energy) : energy_(energy) {}
+  CountedEnergy(EnergyFunction& energy, EnergyFunction* surrogate)
+      : energy_(energy), surrogate_(surrogate) {}
 
   absl::Status Energy(int rows, const float* x, double* energy) override {
     row_evaluations_ += rows;
@@ -30,10 +32,20 @@ class CountedEnergy final : public EnergyFunction {
     return energy_.DecidingEnergyAndGradient(rows, x, energy, grad_energy);
   }
 
+  EnergyFunction* surrogate() override { return surrogate_; }
+
+  // A sweep over all blocks counts as one evaluation.
+  int blocks() const override { return energy_.blocks(); }
+  absl::StatusOr<BlockLaw> LawOf(int block, int rows, const float* x) override {
+    if (block == 0) row_evaluations_ += rows;
+    return energy_.LawOf(block, rows, x);
+  }
+
   int64_t row_evaluations() const { return row_evaluations_; }
 
  private:
   EnergyFunction& energy_;
+  EnergyFunction* const surrogate_;
   int64_t row_evaluations_ = 0;
 };
 

@@ -5,6 +5,7 @@
 // a set of rows: the chains of a Sample request or the inputs of a Score
 // request.
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,17 +36,101 @@ struct JobOptions {
   JobListener listener;                        // may be empty
 };
 
+// What is tuned during warm-up, and only then.
+struct AdaptationOptions {
+  bool step_size = false;
+  bool metric = false;           // SampleSpec::scale, from the pooled chains
+  double target_acceptance = 0;  // (0, 1); 0 = the transition's
+};
+
+// Parallel tempering: every chain is a ladder of replicas at several inverse
+// temperatures, of which neighbours swap states; the first one is the chain
+// that the request sees.
+struct TemperingOptions {
+  // Factors of inverse_temperature: the first is 1, strictly decreasing, > 0.
+  // Empty = no tempering.
+  std::vector<double> ladder;
+  int64_t swap_every = 1;    // transitions between swaps
+  bool tune_ladder = false;  // during warm-up, to equal swap rates
+};
+
+// A path from the law that chains start from to the one they target, along
+// the warm-up: p_t(x) proportional to exp(-t b E(x)) where the first is
+// uniform, else to p_0(x)^(1 - t) exp(-t b E(x)).
+struct AnnealingOptions {
+  // t: strictly increasing, > 0, the last is 1. Empty = no annealing.
+  std::vector<double> schedule;
+  enum class Weights {
+    kNone,        // simulated annealing
+    kImportance,  // annealed importance sampling: a weight for every chain
+    kPopulation,  // sequential Monte Carlo: chains are resampled, too
+  };
+  Weights weights = Weights::kNone;
+  // kPopulation: groups of chains that are resampled among themselves; equal
+  // in size. Their spread is what an interval for ln Z comes from.
+  int64_t islands = 1;
+  // kPopulation: resample when the effective sample size of the weights falls
+  // below this share of the chains; (0, 1].
+  double resample_below = 0.5;
+  enum class Base {
+    kUniform,     // chains start uniformly, from a volume of exp(log_volume)
+    kInitialLaw,  // they start from the model's initial law, not uniform
+    kModel,       // they start from SampleSpec::base: weights are of ln Z / Z_0
+  };
+  Base base = Base::kUniform;
+  double log_volume = 0;
+  // kImportance, kUniform: from t = 1, where chains must start as exact
+  // samples, back to 0; the weights are those that the way there would have
+  // had (Grosse, Ghahramani and Adams 2015).
+  enum class Direction { kForward, kReverse };
+  Direction direction = Direction::kForward;
+};
+
+// Ends a request early. Looked at as kept states accumulate.
+struct StopOptions {
+  double rhat_below = 0;  // > 1; 0 = not asked
+  double ess_above = 0;   // > 0; 0 = not asked. Bulk and tail
+  bool any() const { return rhat_below > 0 || ess_above > 0; }
+};
+
+// Where earlier transitions of the same chains have left off.
+struct ResumePoint {
+  int64_t steps = 0;                         // transitions done
+  std::vector<float> momenta;                // [rows, D], or empty
+  std::vector<double> step_sizes;            // [replicas], or empty
+  std::vector<double> inverse_temperatures;  // [replicas], or empty
+  std::vector<double> log_weights;           // [chains], or empty
+};
+
 struct SampleSpec {
   std::shared_ptr<const EnergyModel> model;
+  // The cheap model of kDelayedAcceptance, of the same dimension.
+  std::shared_ptr<const EnergyModel> surrogate;
+  // Where AnnealingOptions::Base::kModel begins, of the same domain.
+  std::shared_ptr<const EnergyModel> base;
   TransitionParams transition;
   double inverse_temperature = 1;
   Box box;  // where the chains live
+  // The same for each coordinate, [D] both; empty = box.
+  std::vector<float> box_lower;
+  std::vector<float> box_upper;
+  // See ChainTile::scale, [D]: 0 = clamped; empty = 1.
+  std::vector<float> scale;
+  // Of kRandomWalk: lower triangle of a Cholesky factor of the proposal's
+  // covariance, [D, D]; empty = none.
+  std::vector<float> covariance_factor;
+  AdaptationOptions adaptation;
+  TemperingOptions tempering;
+  AnnealingOptions annealing;
+  StopOptions stop_when;
+  ResumePoint resume;
   int64_t chains = 1;
   int64_t warmup = 0;      // transitions whose states are discarded
   int64_t steps = 0;       // transitions after warm-up
   int64_t keep_every = 0;  // keep every k-th state; 0 = only the last
   uint64_t seed = 0;
-  // Starting states, [chains, D]. The caller has drawn or checked them.
+  // Starting states, [rows, D], a row for each replica of each chain: chain c's
+  // are c * replicas() + k. The caller has drawn or checked them.
   std::vector<float> initial;
   // The model's context inputs, [chains, C], or [1, C] for all chains.
   std::vector<float> context;
@@ -55,6 +140,12 @@ struct SampleSpec {
   // pause; at least two frames always may.
   int64_t max_pending_bytes = int64_t{8} << 20;
   JobOptions options;
+
+  // Rows that each chain has.
+  int64_t replicas() const {
+    return std::max<int64_t>(1, static_cast<int64_t>(tempering.ladder.size()));
+  }
+  int64_t rows() const { return chains * replicas(); }
 };
 
 // The states of all chains at one kept step. Rows of chains that diverged
@@ -88,6 +179,27 @@ struct SampleResult {
   ChainTraces traces;
   // The chains' last states, [chains, D]; for writing back to a replay buffer.
   std::vector<float> last_states;
+  // Why it ended before its last step.
+  bool converged = false;  // StopOptions held
+  int64_t steps = 0;       // transitions per chain after warm-up
+  bool tuned = false;      // by adaptation
+  // What adaptation came to; the parameters used, without it.
+  TransitionParams transition;
+  std::vector<float> scale;  // [D], or empty
+  struct Replica {
+    double inverse_temperature = 0;
+    double step_size = 0;
+    double acceptance = 0;   // after warm-up; NaN if there is none
+    double mean_energy = 0;  // of the last states; NaN if all diverged
+    double swap_rate = 0;    // with the next replica, after warm-up; NaN
+  };
+  std::vector<Replica> replicas;     // one without tempering
+  int64_t round_trips = 0;           // of states through the whole ladder
+  std::vector<double> log_weights;   // [chains], or empty
+  std::vector<double> island_log_z;  // [islands], of kPopulation, or empty
+  // To go on from; empty unless the request ran to its end. last_states are
+  // those of all rows then.
+  ResumePoint resume;
   absl::Duration queued;   // from submission to the first quantum
   absl::Duration running;  // from then to the end
 };

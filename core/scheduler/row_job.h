@@ -26,13 +26,14 @@ struct JobEnd {
 class RowJob {
  public:
   // `steps_per_row`: transitions each row makes; 1 for scoring. `context`:
-  // [rows, C], or [1, C] for all rows.
+  // a row for every `rows_per_context` rows, [.., C], or [1, C] for all.
   RowJob(JobOptions options, int64_t rows, int64_t steps_per_row,
-         std::vector<float> context)
+         std::vector<float> context, int64_t rows_per_context = 1)
       : options_(std::move(options)),
         rows_(rows),
         steps_per_row_(steps_per_row),
-        context_(std::move(context)) {}
+        context_(std::move(context)),
+        rows_per_context_(rows_per_context) {}
   virtual ~RowJob() = default;
   RowJob(const RowJob&) = delete;
   RowJob& operator=(const RowJob&) = delete;
@@ -43,8 +44,9 @@ class RowJob {
   // The context inputs of one row, [C].
   const float* ContextOf(int64_t row, int64_t context_dimension) const {
     const auto one = static_cast<size_t>(context_dimension);
-    return context_.data() +
-           (context_.size() == one ? 0 : row * context_dimension);
+    return context_.data() + (context_.size() == one ? 0
+                                                     : row / rows_per_context_ *
+                                                           context_dimension);
   }
 
   // How many more steps a row may make now that has made `done`; 0 if it must
@@ -69,6 +71,7 @@ class RowJob {
   const int64_t rows_;
   const int64_t steps_per_row_;
   const std::vector<float> context_;
+  const int64_t rows_per_context_;
 };
 
 }  // namespace basin::internal

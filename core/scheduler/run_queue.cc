@@ -1,6 +1,7 @@
 #include "core/scheduler/run_queue.h"
 
 #include <algorithm>
+#include <climits>
 
 #include <absl/status/statusor.h>
 
@@ -20,7 +21,7 @@ size_t SizeIndex(const ModelQueue& queue, int tile_size) {
 }
 
 void ClearWork(Work* work) {
-  work->model.reset();
+  work->models = {};
   work->queue = nullptr;
   work->segments.clear();
   work->first_waits.clear();
@@ -58,13 +59,12 @@ absl::StatusOr<Admission> RunQueue::Reserve(const Demand& need) {
 
 void RunQueue::ReleaseBytes(int64_t bytes) { bytes_ -= bytes; }
 
-void RunQueue::Start(std::shared_ptr<RowJob> job,
-                     std::shared_ptr<const EnergyModel> model,
+void RunQueue::Start(std::shared_ptr<RowJob> job, JobModels models,
                      const QueueKey& key, const Demand& need) {
   MutexLock lock(mu_);
   auto owned = std::make_unique<JobEntry>();
   JobEntry* entry = owned.get();
-  entry->queue = FindQueueLocked(key, model);
+  entry->queue = FindQueueLocked(key, models);
   ++entry->queue->jobs;
   entry->submitted = options_.clock->Now();
   entry->work_left = need.work;
@@ -73,7 +73,7 @@ void RunQueue::Start(std::shared_ptr<RowJob> job,
   if (deadline != absl::InfiniteFuture()) {
     deadlines_.emplace(deadline, entry);
   }
-  entry->model = std::move(model);
+  entry->models = std::move(models);
   entry->job = std::move(job);
   jobs_[entry->job.get()] = std::move(owned);
   PushLocked({entry, 0, entry->job->rows(), 0});
@@ -88,6 +88,13 @@ void RunQueue::Cancel(const RowJob& job, absl::Status why) {
   const auto it = jobs_.find(&job);
   if (it == jobs_.end()) return;
   StopLocked(it->second.get(), why, false);
+  work_.Signal();
+}
+
+void RunQueue::Complete(const RowJob& job) {
+  MutexLock lock(mu_);
+  const auto it = jobs_.find(&job);
+  if (it != jobs_.end()) StopLocked(it->second.get(), absl::OkStatus(), false);
   work_.Signal();
 }
 
@@ -161,12 +168,13 @@ bool RunQueue::FillLocked(absl::Time now, Work* work) {
   served = std::max(served, queue->runtime);
   work->queue = queue;
   work->key = queue->key;
-  work->model = queue->ready.front().entry->model;
+  work->models = queue->ready.front().entry->models;
   const int rows = PlanTile(queue->ready_rows, queue->running_rows,
                             options_.workers, queue->tile_sizes);
   TakeRowsLocked(queue, rows, now, work);
   work->tile_size = TileSizeFor(queue->tile_sizes, work->rows);
-  const absl::Duration cost = CostLocked(*queue, work->tile_size, *work->model);
+  const absl::Duration cost =
+      CostLocked(*queue, work->tile_size, *work->models.model);
   int64_t least_allowed = INT64_MAX;
   for (const Segment& segment : work->segments) {
     least_allowed =
@@ -303,15 +311,20 @@ void RunQueue::TakeFinishedLocked(absl::Time now, Ended* ended) {
                 now - started};
   ended->job = std::move(entry->job);
   // The last reference may be this one: let it go without the mutex.
-  ended->model = std::move(entry->model);
+  ended->models = std::move(entry->models);
   --entry->queue->jobs;
   jobs_.erase(ended->job.get());
 }
 
-ModelQueue* RunQueue::FindQueueLocked(
-    const QueueKey& key, const std::shared_ptr<const EnergyModel>& model) {
+ModelQueue* RunQueue::FindQueueLocked(const QueueKey& key,
+                                      const JobModels& models) {
   std::erase_if(queues_, [](const std::unique_ptr<ModelQueue>& queue) {
-    return queue->jobs == 0 && queue->model.expired();
+    const auto gone = [](const EnergyModel* model, const auto& held) {
+      return model != nullptr && held.expired();
+    };
+    return queue->jobs == 0 && (gone(queue->key.model, queue->model) ||
+                                gone(queue->key.surrogate, queue->surrogate) ||
+                                gone(queue->key.base, queue->base));
   });
   for (const auto& queue : queues_) {
     if (queue->key == key) return queue.get();
@@ -319,10 +332,20 @@ ModelQueue* RunQueue::FindQueueLocked(
   queues_.push_back(std::make_unique<ModelQueue>());
   ModelQueue* queue = queues_.back().get();
   queue->key = key;
-  queue->model = model;
-  const absl::Span<const int> sizes = model->tile_sizes();
-  queue->tile_sizes.assign(sizes.begin(), sizes.end());
-  queue->cost_per_step.resize(sizes.size());
+  queue->model = models.model;
+  queue->surrogate = models.surrogate;
+  queue->base = models.base;
+  int max_rows = INT_MAX;
+  for (const auto& other : {models.surrogate, models.base}) {
+    if (other == nullptr) continue;
+    max_rows = std::min(max_rows, other->tile_sizes().back());
+  }
+  for (const int size : models.model->tile_sizes()) {
+    if (queue->tile_sizes.empty() || size <= max_rows) {
+      queue->tile_sizes.push_back(size);
+    }
+  }
+  queue->cost_per_step.resize(queue->tile_sizes.size());
   return queue;
 }
 
@@ -330,7 +353,7 @@ absl::Duration RunQueue::CostLocked(const ModelQueue& queue, int tile_size,
                                     const EnergyModel& model) const {
   const absl::Duration known = queue.cost_per_step[SizeIndex(queue, tile_size)];
   if (known > absl::ZeroDuration()) return known;
-  return absl::Seconds(model.evaluation_seconds());
+  return absl::Seconds(model.evaluation_seconds()) * queue.key.evaluations;
 }
 
 SchedulerLoad RunQueue::Load() const {

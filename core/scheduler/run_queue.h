@@ -32,6 +32,14 @@ struct QueueKey {
   const EnergyModel* model = nullptr;
   WorkKind kind = WorkKind::kEnergy;
   const Transition* transition = nullptr;  // of kTransition
+  // Of kTransition: the cheap model in front, or null, and what a step costs
+  // in evaluations, so that measured costs are of like steps.
+  const EnergyModel* surrogate = nullptr;
+  int64_t evaluations = 1;
+  // Of kTransition: energies are those of an annealing path from `base`, or
+  // from the model's initial law where that is null.
+  bool has_base = false;
+  const EnergyModel* base = nullptr;
   int priority = 5;
 
   bool operator==(const QueueKey&) const = default;
@@ -43,6 +51,8 @@ struct QueueKey {
 struct ModelQueue {
   QueueKey key;
   std::weak_ptr<const EnergyModel> model;
+  std::weak_ptr<const EnergyModel> surrogate;
+  std::weak_ptr<const EnergyModel> base;
   std::vector<int> tile_sizes;
   std::vector<absl::Duration> cost_per_step;  // by tile size; 0 = not known
   RangeFifo ready;
@@ -51,6 +61,13 @@ struct ModelQueue {
   int64_t running_rows = 0;
   absl::Duration runtime;
   uint64_t last_picked = 0;
+};
+
+// What a job evaluates.
+struct JobModels {
+  std::shared_ptr<const EnergyModel> model;
+  std::shared_ptr<const EnergyModel> surrogate;  // or null
+  std::shared_ptr<const EnergyModel> base;       // or null
 };
 
 // One job's place in the run queue. Guarded by the run queue's mutex.
@@ -63,7 +80,7 @@ struct JobEntry {
   enum class State { kActive, kStopped, kFinished };
   State state = State::kActive;
   std::shared_ptr<RowJob> job;
-  std::shared_ptr<const EnergyModel> model;
+  JobModels models;
   ModelQueue* queue = nullptr;
   absl::Time submitted;
   absl::Time started = absl::InfiniteFuture();  // until the first quantum
@@ -86,7 +103,7 @@ struct Segment {
 
 // One quantum for one worker.
 struct Work {
-  std::shared_ptr<const EnergyModel> model;
+  JobModels models;
   QueueKey key;
   std::vector<Segment> segments;
   int rows = 0;
@@ -108,7 +125,7 @@ struct Work {
 // A job that has ended.
 struct Ended {
   std::shared_ptr<RowJob> job;
-  std::shared_ptr<const EnergyModel> model;
+  JobModels models;
   JobEnd end;
   bool started = false;
 };
@@ -131,8 +148,7 @@ class RunQueue {
   // What Reserve() would say now.
   absl::StatusOr<Admission> Consider(const Demand& need) const;
   // Queues all rows of a job that has been reserved for.
-  void Start(std::shared_ptr<RowJob> job,
-             std::shared_ptr<const EnergyModel> model, const QueueKey& key,
+  void Start(std::shared_ptr<RowJob> job, JobModels models, const QueueKey& key,
              const Demand& need);
   // The rest of a reservation is released as rows finish; the bytes are when
   // the job is destroyed.
@@ -140,6 +156,8 @@ class RunQueue {
 
   // Ends a job; no effect if it has ended.
   void Cancel(const RowJob& job, absl::Status why);
+  // Ends a job well before its last step: it has what it wanted.
+  void Complete(const RowJob& job);
   // Rows of `job` that waited for its consumer may be able to go on.
   void Resume(const RowJob& job);
 
@@ -173,8 +191,7 @@ class RunQueue {
   void TakeFinishedLocked(absl::Time now, Ended* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void IdleLocked(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  ModelQueue* FindQueueLocked(const QueueKey& key,
-                              const std::shared_ptr<const EnergyModel>& model)
+  ModelQueue* FindQueueLocked(const QueueKey& key, const JobModels& models)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration CostLocked(const ModelQueue& queue, int tile_size,
                             const EnergyModel& model) const

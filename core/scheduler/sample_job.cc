@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/scheduler/convergence_check.h"
 #include "core/scheduler/run_queue.h"
+#include "core/scheduler/warmup_adaptation.h"
 
 namespace basin::internal {
 namespace {
@@ -30,8 +32,8 @@ FrameRing::Options RingOptions(const SampleSpec& spec, int64_t dimension) {
   return options;
 }
 
-bool CarriesGradient(const Transition& transition) {
-  return transition.carried() == Carried::kEnergyAndGradient;
+int64_t MaxTraceBytes(const SampleSpec& spec) {
+  return spec.stop_when.any() ? kMaxLookBytes : int64_t{16} << 20;
 }
 
 double Ratio(int64_t part, int64_t whole) {
@@ -42,40 +44,146 @@ double Ratio(int64_t part, int64_t whole) {
 }  // namespace
 
 int64_t SampleJobImpl::HeldBytes(const SampleSpec& spec, int64_t dimension) {
+  const Transition& transition = GetTransition(spec.transition.kind);
   const int64_t row_bytes = dimension * int64_t{sizeof(float)};
-  int64_t rows = spec.chains * (row_bytes + int64_t{sizeof(double)});
-  if (CarriesGradient(GetTransition(spec.transition.kind))) {
-    rows += spec.chains * row_bytes;
-  }
+  const int64_t arrays =
+      1 + ((transition.carried() == Carried::kEnergyAndGradient) ? 1 : 0) +
+      (transition.carries_momentum() ? 1 : 0);
+  constexpr int64_t kCountBytes = 8 * int64_t{sizeof(double)};
   const FrameRing::Options ring = RingOptions(spec, dimension);
-  return rows + FrameRing::Capacity(ring) * FrameRing::FrameBytes(ring) +
-         TraceRecorder::Bytes(spec.chains, FrameCount(spec), dimension) +
-         static_cast<int64_t>(spec.context.size() * sizeof(float)) +
+  const auto levels = static_cast<int64_t>(spec.annealing.schedule.size());
+  constexpr int64_t kLevelBytes =
+      int64_t{sizeof(ChainCoefficients)} + 3 * int64_t{sizeof(double)};
+  const auto vectors = static_cast<int64_t>(
+      spec.context.size() + 2 * spec.scale.size() + spec.box_lower.size() +
+      spec.box_upper.size() + 2 * spec.covariance_factor.size());
+  return spec.rows() * (arrays * row_bytes + kCountBytes) +
+         FrameRing::Capacity(ring) * FrameRing::FrameBytes(ring) +
+         TraceRecorder::Bytes(spec.chains, FrameCount(spec), dimension,
+                              MaxTraceBytes(spec)) +
+         vectors * int64_t{sizeof(float)} + levels * kLevelBytes +
          int64_t{sizeof(SampleJobImpl)};
 }
 
-SampleJobImpl::SampleJobImpl(SampleSpec spec,
-                             const ChainCoefficients& coefficients,
+SampleJobImpl::SampleJobImpl(SampleSpec spec, DeviceMemory covariance_factor,
                              std::shared_ptr<RunQueue> run_queue)
-    : RowJob(spec.options, spec.chains, spec.warmup + spec.steps,
-             std::move(spec.context)),
+    : RowJob(spec.options, spec.rows(), spec.warmup + spec.steps,
+             std::move(spec.context), spec.replicas()),
       spec_(std::move(spec)),
-      dimension_(spec_.model->info().dimension),
       transition_(GetTransition(spec_.transition.kind)),
-      coefficients_(coefficients),
+      path_(spec_),
+      tunes_(spec_.adaptation.step_size && spec_.warmup > 0),
       run_queue_(std::move(run_queue)),
-      held_bytes_(HeldBytes(spec_, dimension_)),
-      states_(std::move(spec_.initial)),
-      energies_(spec_.chains, kNaN),
-      grad_energies_(CarriesGradient(transition_) ? states_.size() : 0),
-      traces_(spec_.chains, FrameCount(spec_), dimension_),
-      frames_(RingOptions(spec_, dimension_)) {
-  // The run queue holds the model while the job runs; a result that nobody
-  // fetches must not keep it loaded.
+      held_bytes_(HeldBytes(spec_, spec_.model->info().dimension)),
+      covariance_factor_(std::move(covariance_factor)),
+      rows_(MakeRows(spec_, transition_)),
+      traces_(spec_.chains, FrameCount(spec_), rows_.dimension,
+              MaxTraceBytes(spec_)),
+      frames_(RingOptions(spec_, rows_.dimension)),
+      settings_(MakeSettings(spec_, transition_)) {
+  for (int64_t level = 0; level < path_.levels(); ++level) {
+    const double t = path_.t(level);
+    ChainCoefficients coefficients =
+        transition_
+            .Configure(spec_.transition,
+                       spec_.inverse_temperature * (has_base() ? 1 : t))
+            .value();
+    if (has_base()) coefficients.path = t;
+    level_coefficients_.push_back(coefficients);
+  }
+  AddMeetings();
+  PlanMeetings(0);
+  // The run queue holds the models while the job runs; a result that nobody
+  // fetches must not keep them loaded.
   spec_.model.reset();
+  spec_.surrogate.reset();
+  spec_.base.reset();
 }
 
 SampleJobImpl::~SampleJobImpl() { run_queue_->ReleaseBytes(held_bytes_); }
+
+void SampleJobImpl::AddMeetings() {
+  const AdaptationOptions& adaptation = spec_.adaptation;
+  if (spec_.warmup > 0 && (adaptation.step_size || adaptation.metric)) {
+    meetings_.push_back(std::make_unique<WarmupAdaptation>(spec_, transition_));
+  }
+  if (!spec_.tempering.ladder.empty()) {
+    auto swaps = std::make_unique<TemperingSwaps>(spec_, transition_);
+    swaps_ = swaps.get();
+    meetings_.push_back(std::move(swaps));
+  }
+  if (Anneals(spec_, AnnealingOptions::Weights::kPopulation)) {
+    auto population = std::make_unique<Population>(spec_, path_);
+    population_ = population.get();
+    meetings_.push_back(std::move(population));
+  }
+  if (spec_.stop_when.any()) {
+    meetings_.push_back(std::make_unique<ConvergenceCheck>(spec_, traces_));
+  }
+  next_.resize(meetings_.size());
+}
+
+void SampleJobImpl::PlanMeetings(int64_t done) {
+  int64_t first = Meeting::kNever;
+  bool needs_energies = false;
+  for (size_t i = 0; i < meetings_.size(); ++i) {
+    next_[i] = meetings_[i]->NextAfter(done);
+    first = std::min(first, next_[i]);
+  }
+  for (size_t i = 0; i < meetings_.size(); ++i) {
+    if (next_[i] == first && meetings_[i]->needs_energies()) {
+      needs_energies = true;
+    }
+  }
+  meeting_needs_energies_.store(needs_energies, std::memory_order_relaxed);
+  meeting_at_.store(first, std::memory_order_release);
+}
+
+void SampleJobImpl::PostArrivals(int64_t going, int64_t ended, int64_t done) {
+  const int64_t meeting = meeting_at_.load(std::memory_order_relaxed);
+  bool all_seen_have_ended = false;
+  {
+    MutexLock lock(mu_);
+    ended_rows_ += ended;
+    if (done == meeting) arrived_ += going;
+    all_seen_have_ended =
+        static_cast<int64_t>(diverged_.size()) == rows_.chains;
+    if (!all_seen_have_ended) {
+      if (arrived_ == 0 || arrived_ + ended_rows_ < rows()) return;
+      arrived_ = 0;
+    }
+  }
+  // Replicas that are left would wait for ever for room in frames that nobody
+  // fills.
+  if (all_seen_have_ended) return run_queue_->Complete(*this);
+  HoldMeeting(meeting);
+}
+
+void SampleJobImpl::HoldMeeting(int64_t done) {
+  for (size_t i = 0; i < meetings_.size(); ++i) {
+    if (next_[i] == done) meetings_[i]->Hold(done, rows_, settings_);
+  }
+  SumEnergies();
+  if (settings_.stop) {
+    stopped_at_ = done;
+    run_queue_->Complete(*this);
+    return;
+  }
+  PlanMeetings(done);
+  run_queue_->Resume(*this);
+}
+
+// Meetings move energies between rows.
+void SampleJobImpl::SumEnergies() {
+  MutexLock lock(mu_);
+  total_.energies = 0;
+  total_.energy_sum = 0;
+  for (int64_t row = 0; row < rows(); row += rows_.replicas) {
+    if (!std::isfinite(rows_.energies[row])) continue;
+    ++total_.energies;
+    total_.energy_sum += rows_.energies[row];
+  }
+}
 
 std::optional<Frame> SampleJobImpl::TakeFrame() {
   bool opened = false;
@@ -92,7 +200,7 @@ SampleProgress SampleJobImpl::Progress() const {
   progress.acceptance = Ratio(total_.accepts, total_.proposals);
   progress.mean_energy =
       total_.energies == 0
-          ? std::numeric_limits<double>::quiet_NaN()
+          ? kNaN
           : total_.energy_sum / static_cast<double>(total_.energies);
   return progress;
 }
@@ -113,21 +221,56 @@ void SampleJobImpl::Cancel(absl::Status why) {
 }
 
 int64_t SampleJobImpl::StepsAllowed(int64_t done) const {
+  int64_t to_meeting = meeting_at_.load(std::memory_order_acquire) - done;
+  if (path_.has_base() && path_.LevelAt(done) + 1 < path_.levels()) {
+    // A quantum ends where a level does: see NeedsValues().
+    to_meeting =
+        std::min(to_meeting, path_.StartOf(path_.LevelAt(done) + 1) - done);
+  }
   const int64_t open = frames_.open();
-  if (open == frames_.frames()) return steps_per_row() - done;
+  if (open == frames_.frames()) {
+    return std::min(to_meeting, steps_per_row() - done);
+  }
   // Up to just before the state of the first frame that is not open.
   const int64_t first_closed = spec_.warmup + (open + 1) * spec_.keep_every;
-  return first_closed - 1 - done;
+  return std::min(to_meeting, first_closed - 1 - done);
 }
 
-FrameRing::Rows SampleJobImpl::RowsFrom(int64_t chain) {
-  FrameRing::Rows rows;
-  rows.states = states_.data() + chain * dimension_;
-  rows.energies = energies_.data() + chain;
-  if (!grad_energies_.empty()) {
-    rows.grad_energies = grad_energies_.data() + chain * dimension_;
+const ChainCoefficients& SampleJobImpl::CoefficientsOf(int64_t row,
+                                                       int64_t done) const {
+  if (path_.levels() > 1) return level_coefficients_[path_.LevelAt(done)];
+  return settings_.replicas[row % rows_.replicas].coefficients;
+}
+
+bool SampleJobImpl::NeedsEnergy(int64_t done) const {
+  return GainsWeight(done) ||
+         (meeting_needs_energies_.load(std::memory_order_relaxed) &&
+          done == meeting_at_.load(std::memory_order_relaxed));
+}
+
+bool SampleJobImpl::GainsWeight(int64_t done) const {
+  // Later ones of a population come with its meetings.
+  return path_.GainsWeight(done) &&
+         (done == 0 || population_ == nullptr || path_.has_base());
+}
+
+SampleJobImpl::Rows SampleJobImpl::RowsFrom(int64_t row) {
+  Rows rows;
+  const int64_t at = row * rows_.dimension;
+  rows.states = rows_.states.data() + at;
+  rows.energies = rows_.energies.data() + row;
+  if (!rows_.grad_energies.empty()) {
+    rows.grad_energies = rows_.grad_energies.data() + at;
   }
+  if (!rows_.momenta.empty()) rows.momenta = rows_.momenta.data() + at;
   return rows;
+}
+
+int64_t SampleJobImpl::SeenRows(int64_t begin, int64_t end) const {
+  const auto seen_before = [&](int64_t row) {
+    return (row + rows_.replicas - 1) / rows_.replicas;
+  };
+  return seen_before(end) - seen_before(begin);
 }
 
 int64_t SampleJobImpl::FrameAt(int64_t done) const {
@@ -144,33 +287,60 @@ int64_t SampleJobImpl::FramesUpTo(int64_t done) const {
   return step / spec_.keep_every;
 }
 
-void SampleJobImpl::Keep(int64_t frame, int64_t chain, double energy,
+void SampleJobImpl::Keep(int64_t frame, int64_t row, double energy,
                          const float* state, const float* grad_energy) {
+  if (!IsSeen(row)) return;
+  const int64_t chain = ChainOf(row);
   const FrameRing::Rows to = frames_.rows(frame, chain);
   *to.energies = energy;
-  if (to.states != nullptr) std::copy_n(state, dimension_, to.states);
+  if (to.states != nullptr) std::copy_n(state, rows_.dimension, to.states);
   if (to.grad_energies != nullptr) {
-    std::copy_n(grad_energy, dimension_, to.grad_energies);
+    std::copy_n(grad_energy, rows_.dimension, to.grad_energies);
   }
   traces_.Record(chain, frame, energy, state);
 }
 
-void SampleJobImpl::SetEnergy(int64_t chain, double energy, ChainTally* tally) {
-  double& known = energies_[chain];
-  if (std::isfinite(known)) {
+void SampleJobImpl::SetEnergy(int64_t row, double energy, ChainTally* tally) {
+  double& known = rows_.energies[row];
+  if (IsSeen(row) && std::isfinite(known)) {
     --tally->energies;
     tally->energy_sum -= known;
   }
   known = energy;
-  if (std::isfinite(known)) {
+  if (IsSeen(row) && std::isfinite(known)) {
     ++tally->energies;
     tally->energy_sum += known;
   }
 }
 
-void SampleJobImpl::Invalidate(int64_t chain, ChainTally* tally) {
-  SetEnergy(chain, kNaN, tally);
-  std::fill_n(states_.data() + chain * dimension_, dimension_, kNaN);
+void SampleJobImpl::AddLogWeight(int64_t row, int64_t done, double energy) {
+  rows_.log_weights[row] += path_.LogWeightGain(done, energy);
+}
+
+void SampleJobImpl::CountProposal(int64_t row, int64_t done, uint8_t accepted) {
+  if (done <= spec_.warmup) return;
+  ++rows_.kept_proposals[row];
+  rows_.kept_accepts[row] += accepted;
+}
+
+void SampleJobImpl::AddAcceptance(int64_t row, double log_ratio) {
+  ++rows_.proposals[row];
+  // False for NaN, which is no acceptance.
+  if (log_ratio >= 0) {
+    rows_.acceptance_sum[row] += 1;
+  } else if (log_ratio < 0) {
+    rows_.acceptance_sum[row] += std::exp(log_ratio);
+  }
+}
+
+void SampleJobImpl::Invalidate(int64_t row, ChainTally* tally) {
+  SetEnergy(row, kNaN, tally);
+  rows_.ended[row] = 1;
+  if (!rows_.log_weights.empty()) {
+    rows_.log_weights[row] = -std::numeric_limits<double>::infinity();
+  }
+  std::fill_n(rows_.states.data() + row * rows_.dimension, rows_.dimension,
+              kNaN);
 }
 
 void SampleJobImpl::PostTally(const ChainTally& tally) {
@@ -178,8 +348,6 @@ void SampleJobImpl::PostTally(const ChainTally& tally) {
   total_.chain_steps += tally.chain_steps;
   total_.proposals += tally.proposals;
   total_.accepts += tally.accepts;
-  total_.kept_proposals += tally.kept_proposals;
-  total_.kept_accepts += tally.kept_accepts;
   total_.energies += tally.energies;
   total_.energy_sum += tally.energy_sum;
 }
@@ -187,14 +355,15 @@ void SampleJobImpl::PostTally(const ChainTally& tally) {
 void SampleJobImpl::PostFrames(int64_t chains, int64_t from, int64_t to) {
   const int64_t first = FramesUpTo(from);
   const int64_t last = FramesUpTo(to);
-  if (first < last) frames_.Post(chains, first, last);
+  if (first < last && chains > 0) frames_.Post(chains, first, last);
 }
 
-void SampleJobImpl::PostDivergence(int64_t chain, int64_t from, int64_t to) {
+void SampleJobImpl::PostDivergence(int64_t row, int64_t from, int64_t to) {
+  if (!IsSeen(row)) return;
   PostFrames(1, from, to);
   frames_.Drop(FramesUpTo(to));
   MutexLock lock(mu_);
-  diverged_.push_back(chain);
+  diverged_.push_back(ChainOf(row));
 }
 
 int64_t SampleJobImpl::UnseenSteps() const {
@@ -206,7 +375,7 @@ int64_t SampleJobImpl::UnseenSteps() const {
 }
 
 void SampleJobImpl::Finish(const JobEnd& end) {
-  const bool early = !end.status.ok() || end.truncated;
+  const bool early = !end.status.ok() || end.truncated || stopped_at_ >= 0;
   if (early) frames_.Close();
   MutexLock lock(mu_);
   std::sort(diverged_.begin(), diverged_.end());
@@ -218,35 +387,84 @@ SampleResult SampleJobImpl::MakeResult(const JobEnd& end) {
   SampleResult result;
   result.status = end.status;
   result.truncated = end.truncated;
-  result.target =
-      transition_.Target(spec_.transition, spec_.inverse_temperature);
+  result.converged = stopped_at_ >= 0;
+  result.steps = result.converged ? stopped_at_ - spec_.warmup : spec_.steps;
+  result.target = transition_.Target(settings_.replicas[0].params,
+                                     settings_.replicas[0].inverse_temperature);
   result.chain_steps = total_.chain_steps;
-  result.acceptance = Ratio(total_.kept_accepts, total_.kept_proposals);
-  result.mean_energy = MeanEnergy();
   result.num_diverged = static_cast<int64_t>(diverged_.size());
   result.diverged_chains = diverged_;
   if (diverged_.size() > kMaxNamedDivergences) {
     result.diverged_chains.resize(kMaxNamedDivergences);
   }
   result.traces = traces_.Take(frames_.completed(), diverged_);
-  result.last_states = std::move(states_);
+  DescribeEnsemble(&result);
+  result.acceptance = result.replicas[0].acceptance;
+  result.mean_energy = result.replicas[0].mean_energy;
+  DescribeResume(end, &result);
+  result.last_states = std::move(rows_.states);
   result.queued = end.queued;
   result.running = end.running;
   return result;
 }
 
-double SampleJobImpl::MeanEnergy() const {
+void SampleJobImpl::DescribeEnsemble(SampleResult* result) const {
+  result->transition = settings_.replicas[0].params;
+  result->scale = settings_.scale;
+  result->tuned = tunes_;
+  const std::vector<double> swap_rates =
+      swaps_ == nullptr ? std::vector<double>() : swaps_->SwapRates();
+  for (int64_t k = 0; k < rows_.replicas; ++k) {
+    SampleResult::Replica replica;
+    replica.inverse_temperature = settings_.replicas[k].inverse_temperature;
+    replica.step_size = settings_.replicas[k].params.step_size;
+    int64_t accepts = 0;
+    int64_t proposals = 0;
+    for (int64_t row = k; row < rows(); row += rows_.replicas) {
+      accepts += rows_.kept_accepts[row];
+      proposals += rows_.kept_proposals[row];
+    }
+    replica.acceptance = Ratio(accepts, proposals);
+    replica.mean_energy = MeanEnergy(k);
+    const auto pair = static_cast<size_t>(k);
+    replica.swap_rate = pair < swap_rates.size() ? swap_rates[pair] : kNaN;
+    result->replicas.push_back(replica);
+  }
+  if (swaps_ != nullptr) result->round_trips = swaps_->round_trips();
+}
+
+void SampleJobImpl::DescribeResume(const JobEnd& end, SampleResult* result) {
+  const bool whole = end.status.ok() && !end.truncated;
+  if (whole && population_ != nullptr) {
+    result->log_weights = population_->LogWeights(rows_);
+    result->island_log_z = population_->LogZ(rows_);
+  } else if (whole) {
+    result->log_weights = rows_.log_weights;
+  }
+  const bool unharmed = std::none_of(rows_.ended.begin(), rows_.ended.end(),
+                                     [](uint8_t ended) { return ended != 0; });
+  if (!whole || !unharmed) return;
+  ResumePoint& resume = result->resume;
+  resume.steps = spec_.resume.steps + spec_.warmup + result->steps;
+  resume.momenta = std::move(rows_.momenta);
+  for (const ReplicaSettings& replica : settings_.replicas) {
+    resume.step_sizes.push_back(replica.params.step_size);
+    resume.inverse_temperatures.push_back(replica.inverse_temperature);
+  }
+  resume.log_weights = result->log_weights;
+}
+
+double SampleJobImpl::MeanEnergy(int64_t replica) const {
   // Summed anew in the order of the chains: the running sum's last bits
   // depend on how the workers took turns.
   double sum = 0;
   int64_t known = 0;
-  for (const double energy : energies_) {
-    if (!std::isfinite(energy)) continue;
-    sum += energy;
+  for (int64_t row = replica; row < rows(); row += rows_.replicas) {
+    if (!std::isfinite(rows_.energies[row])) continue;
+    sum += rows_.energies[row];
     ++known;
   }
-  return known == 0 ? std::numeric_limits<double>::quiet_NaN()
-                    : sum / static_cast<double>(known);
+  return known == 0 ? kNaN : sum / static_cast<double>(known);
 }
 
 }  // namespace basin::internal

@@ -8,6 +8,7 @@
 
 #include "core/model/energy_function.h"
 #include "core/sampler/transition.h"
+#include "core/scheduler/path_energy.h"
 #include "core/scheduler/run_queue.h"
 #include "core/scheduler/sample_job.h"
 #include "core/scheduler/scheduler.h"
@@ -22,10 +23,20 @@ namespace basin::internal {
 // its worker, and used again so that it allocates nothing in a steady state.
 class SampleQuantum {
  public:
+  // What the tile of `work` needs.
+  static ChainTileBuffer::Parts PartsOf(const Work& work);
+
+  // What a tile evaluates.
+  struct Functions {
+    EnergyFunction* energy = nullptr;
+    EnergyFunction* surrogate = nullptr;  // see EnergyFunction; or null
+    EnergyFunction* base = nullptr;       // see PathEnergy; or null
+  };
+
   // Runs `work` and stores what came of it in its jobs and in
   // work->remaining. Adds its counts to `quantum`. On an error the jobs keep
   // their states from before.
-  absl::Status Run(EnergyFunction& energy, TileMemory& memory, Work* work,
+  absl::Status Run(const Functions& functions, TileMemory& memory, Work* work,
                    SchedulerObserver::Quantum* quantum);
 
  private:
@@ -46,10 +57,16 @@ class SampleQuantum {
 
   void Prepare(TileMemory& memory, Work* work);
   void Gather();
+  void FillLimits(const Group& group, int row);
+  void SetCoefficients(int64_t step);
+  void Weigh(int64_t step);
+  std::vector<double> EnergiesToWeigh(const Group& group);
+  absl::Status FirstEnergies(EnergyFunction& energy);
   absl::Status FirstValues(EnergyFunction& energy);
   void UploadCarried();
   absl::Status Advance(EnergyFunction& energy, int64_t step);
   void CountProposals(Group& group, int64_t done);
+  void AddAcceptance(const Group& group);
   void DownloadFlags(const uint8_t* from);
   void FindFinite(const float* x, const double* energies);
   void EndIfNotFinite(const Group& group, int64_t done);
@@ -69,6 +86,7 @@ class SampleQuantum {
   const Transition* transition_ = nullptr;
   int64_t dimension_ = 0;
   int64_t steps_ = 0;
+  PathEnergy path_;  // used if key.has_base
   std::vector<Group> groups_;
   // By row: the steps after which the chain was not finite; kAlive.
   static constexpr int64_t kAlive = -1;

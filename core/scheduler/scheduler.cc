@@ -70,17 +70,24 @@ class SchedulerImpl final : public Scheduler {
   }
 
   absl::StatusOr<std::shared_ptr<SampleJob>> Submit(SampleSpec spec) override {
-    BASIN_ASSIGN_OR_RETURN(const ChainCoefficients coefficients,
-                           internal::CheckSample(spec, backend_));
+    BASIN_RETURN_IF_ERROR(internal::CheckSample(spec, backend_));
     const Demand need = internal::DemandOf(spec);
+    BASIN_ASSIGN_OR_RETURN(DeviceMemory factor, Upload(spec.covariance_factor));
     BASIN_RETURN_IF_ERROR(Reserve(need));
-    std::shared_ptr<const EnergyModel> model = spec.model;
-    const QueueKey key = {model.get(), WorkKind::kTransition,
-                          &GetTransition(spec.transition.kind),
-                          spec.options.priority};
-    auto job = std::make_shared<SampleJobImpl>(std::move(spec), coefficients,
-                                               run_queue_);
-    run_queue_->Start(job, std::move(model), key, need);
+    internal::JobModels models = {spec.model, spec.surrogate, spec.base};
+    const Transition& transition = GetTransition(spec.transition.kind);
+    const QueueKey key = {
+        .model = models.model.get(),
+        .kind = WorkKind::kTransition,
+        .transition = &transition,
+        .surrogate = models.surrogate.get(),
+        .evaluations = transition.EvaluationsPerStep(spec.transition),
+        .has_base = spec.annealing.base != AnnealingOptions::Base::kUniform,
+        .base = models.base.get(),
+        .priority = spec.options.priority};
+    auto job = std::make_shared<SampleJobImpl>(std::move(spec),
+                                               std::move(factor), run_queue_);
+    run_queue_->Start(job, std::move(models), key, need);
     return job;
   }
 
@@ -88,13 +95,15 @@ class SchedulerImpl final : public Scheduler {
     BASIN_RETURN_IF_ERROR(internal::CheckScore(spec, backend_));
     const Demand need = internal::DemandOf(spec);
     BASIN_RETURN_IF_ERROR(Reserve(need));
-    std::shared_ptr<const EnergyModel> model = spec.model;
+    internal::JobModels models = {spec.model, nullptr, nullptr};
     const WorkKind kind = spec.want == ScoreSpec::Want::kEnergy
                               ? WorkKind::kEnergy
                               : WorkKind::kEnergyAndGradient;
-    const QueueKey key = {model.get(), kind, nullptr, spec.options.priority};
+    const QueueKey key = {.model = models.model.get(),
+                          .kind = kind,
+                          .priority = spec.options.priority};
     auto job = std::make_shared<ScoreJobImpl>(std::move(spec), run_queue_);
-    run_queue_->Start(job, std::move(model), key, need);
+    run_queue_->Start(job, std::move(models), key, need);
     return job;
   }
 
@@ -109,6 +118,15 @@ class SchedulerImpl final : public Scheduler {
   void Drain(absl::Duration timeout) override { run_queue_->Drain(timeout); }
 
  private:
+  // `values` on the device; null if there are none.
+  absl::StatusOr<DeviceMemory> Upload(const std::vector<float>& values) {
+    if (values.empty()) return DeviceMemory();
+    const size_t bytes = values.size() * sizeof(float);
+    BASIN_ASSIGN_OR_RETURN(DeviceMemory memory, backend_.Allocate(bytes));
+    backend_.CopyToDevice(memory.get(), values.data(), bytes);
+    return memory;
+  }
+
   absl::Status Reserve(const Demand& need) {
     return Decide(run_queue_->Reserve(need), need);
   }

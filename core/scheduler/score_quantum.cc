@@ -16,7 +16,7 @@ ScoreJobImpl::Rows RowsOf(const Segment& segment) {
 
 absl::Status RunScoreQuantum(ModelFunction& energy, TileMemory& memory,
                              Work* work, SchedulerObserver::Quantum* quantum) {
-  const int64_t dimension = work->model->info().dimension;
+  const int64_t dimension = work->models.model->info().dimension;
   const size_t row_bytes = dimension * sizeof(float);
   const Backend& backend = memory.backend();
   const ChainTile& tile = memory.tile();
@@ -48,7 +48,7 @@ absl::Status RunScoreQuantum(ModelFunction& energy, TileMemory& memory,
     backend.CopyToHost(to.energies, tile.energy + segment.row,
                        rows * sizeof(double));
     if (to.class_energies != nullptr) {
-      const int64_t k = work->model->info().classes;
+      const int64_t k = work->models.model->info().classes;
       backend.CopyToHost(to.class_energies,
                          memory.class_energies() + segment.row * k,
                          rows * k * sizeof(float));

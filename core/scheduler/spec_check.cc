@@ -11,6 +11,7 @@
 #include <absl/types/span.h>
 
 #include "core/base/status_macros.h"
+#include "core/scheduler/ensemble_check.h"
 #include "core/scheduler/sample_job.h"
 #include "core/scheduler/score_job.h"
 
@@ -109,6 +110,30 @@ absl::Status CheckContext(const ModelInfo& info,
   return absl::OkStatus();
 }
 
+// That every state of a discrete domain is one.
+absl::Status CheckDiscrete(const SampleSpec& spec) {
+  const Domain& domain = spec.model->info().domain;
+  if (domain.kind == DomainKind::kContinuous) return absl::OkStatus();
+  const bool binary = domain.kind == DomainKind::kBinary;
+  const size_t width = binary ? 1 : static_cast<size_t>(domain.classes);
+  for (size_t at = 0; at < spec.initial.size(); at += width) {
+    float sum = 0;
+    bool valid = true;
+    for (size_t i = at; i < at + width; ++i) {
+      valid &= spec.initial[i] == 0 || spec.initial[i] == 1;
+      sum += spec.initial[i];
+    }
+    if (valid && (binary || sum == 1)) continue;
+    return Invalid(
+        absl::StrCat("initial[", at, "]"),
+        binary ? "0 or 1, in a binary domain"
+               : absl::StrCat("a 1 and zeros among ", width,
+                              " classes, in a categorical domain"),
+        binary ? absl::StrCat(spec.initial[at]) : std::string("other values"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Duration WorkOf(const EnergyModel& model, int64_t row_steps) {
   const absl::Duration tile = absl::Seconds(model.evaluation_seconds());
   return tile / model.tile_sizes().back() * row_steps;
@@ -132,10 +157,12 @@ absl::Status CheckSampleCounts(const SampleSpec& spec) {
     return Invalid("keep_every", absl::StrCat("0 to steps = ", spec.steps),
                    spec.keep_every);
   }
+  const int64_t replicas = spec.replicas();
   if (spec.warmup > kMaxChainSteps || spec.steps > kMaxChainSteps ||
-      spec.chains > kMaxChainSteps / (spec.warmup + spec.steps)) {
+      spec.chains > kMaxChainSteps / (spec.warmup + spec.steps) / replicas) {
     return Invalid(
-        "chains * (warmup + steps)", absl::StrCat("at most ", kMaxChainSteps),
+        "chains * (warmup + steps)",
+        absl::StrCat("at most ", kMaxChainSteps / replicas),
         absl::StrCat(spec.chains, " * (", spec.warmup, " + ", spec.steps, ")"));
   }
   if (spec.max_pending_bytes < 0) {
@@ -144,8 +171,7 @@ absl::Status CheckSampleCounts(const SampleSpec& spec) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
-                                              const Backend& backend) {
+absl::Status CheckSample(const SampleSpec& spec, const Backend& backend) {
   BASIN_RETURN_IF_ERROR(CheckCommon(spec.model.get(), spec.options, backend));
   BASIN_RETURN_IF_ERROR(CheckSampleCounts(spec));
   // Written so that a NaN fails too.
@@ -153,14 +179,12 @@ absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
     return Invalid("box", "lower < upper",
                    absl::StrCat(spec.box.lower, ", ", spec.box.upper));
   }
-  BASIN_RETURN_IF_ERROR(CheckSize("initial", spec.initial.size(), spec.chains,
+  BASIN_RETURN_IF_ERROR(CheckEnsemble(spec));
+  BASIN_RETURN_IF_ERROR(CheckSize("initial", spec.initial.size(), spec.rows(),
                                   spec.model->info().dimension));
   BASIN_RETURN_IF_ERROR(CheckValues("initial", spec.initial, spec.box));
-  BASIN_RETURN_IF_ERROR(CheckFits(spec.transition.kind, spec.model->info()));
-  BASIN_RETURN_IF_ERROR(
-      CheckContext(spec.model->info(), spec.context, spec.chains));
-  return GetTransition(spec.transition.kind)
-      .Configure(spec.transition, spec.inverse_temperature);
+  BASIN_RETURN_IF_ERROR(CheckDiscrete(spec));
+  return CheckContext(spec.model->info(), spec.context, spec.chains);
 }
 
 absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend) {
@@ -182,8 +206,16 @@ absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend) {
 
 Demand DemandOf(const SampleSpec& spec) {
   const int64_t dimension = spec.model->info().dimension;
-  return {spec.chains, SampleJobImpl::HeldBytes(spec, dimension),
-          WorkOf(*spec.model, spec.chains * (spec.warmup + spec.steps))};
+  int64_t evaluations =
+      GetTransition(spec.transition.kind).EvaluationsPerStep(spec.transition);
+  if (spec.transition.kind == TransitionKind::kSiteHeatBath) {
+    // One for each other class of a site.
+    const int64_t classes = spec.model->info().domain.classes;
+    evaluations *= std::max<int64_t>(1, classes - 1);
+  }
+  return {spec.rows(), SampleJobImpl::HeldBytes(spec, dimension),
+          WorkOf(*spec.model, spec.rows() * (spec.warmup + spec.steps)) *
+              evaluations};
 }
 
 Demand DemandOf(const ScoreSpec& spec) {

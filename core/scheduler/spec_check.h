@@ -13,8 +13,7 @@ namespace basin::internal {
 
 // Checks every field of a request. InvalidArgument naming the field, what was
 // expected and what came. Pure; thread-safe.
-absl::StatusOr<ChainCoefficients> CheckSample(const SampleSpec& spec,
-                                              const Backend& backend);
+absl::Status CheckSample(const SampleSpec& spec, const Backend& backend);
 // The part of CheckSample() that DemandOf() relies on.
 absl::Status CheckSampleCounts(const SampleSpec& spec);
 absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend);

@@ -25,10 +25,12 @@ class TileMemory {
   // Shapes tile(), context(), class_energies() and the host arrays for `rows`
   // rows of `model` in a plan of `capacity`. ResourceExhausted if there is no
   // memory.
-  absl::Status Shape(int rows, int capacity, const ModelInfo& model);
+  absl::Status Shape(int rows, int capacity, const ModelInfo& model,
+                     const ChainTileBuffer::Parts& parts);
 
   const Backend& backend() const { return backend_; }
   ChainTile& tile() { return tile_; }
+  int capacity() const { return capacity_; }  // rows that arrays have room for
   // [capacity, C]; zeros in the rows beyond `rows`.
   float* context() { return reinterpret_cast<float*>(context_.memory.get()); }
   // [capacity, K].
@@ -43,16 +45,20 @@ class TileMemory {
     std::vector<double> energies;      // [rows]
     std::vector<float> grad_energies;  // [rows, D]
     std::vector<uint64_t> seed, chain, step;
-    std::vector<float> drift, noise, clip, beta, lower, upper;
+    std::vector<ChainCoefficients> coefficients;
+    std::vector<float> scale;          // [rows, D] where the tile has one
+    std::vector<const float*> factor;  // the same
+    std::vector<double> log_ratio;     // [rows]
+    std::vector<float> lower, upper;   // [rows, box_columns]
     std::vector<uint8_t> flags;
     std::vector<float> zeros;
   };
   Host& host() { return host_; }
 
-  // Copies the first values of `from` to the device, one for each row.
+  // Copies all of `from` to the device.
   template <typename T>
-  void UploadRows(T* to, const std::vector<T>& from) {
-    backend_.CopyToDevice(to, from.data(), tile_.rows * sizeof(T));
+  void Upload(T* to, const std::vector<T>& from) {
+    backend_.CopyToDevice(to, from.data(), from.size() * sizeof(T));
   }
 
  private:
@@ -62,6 +68,7 @@ class TileMemory {
   Workspace context_;
   Workspace class_energies_;
   ChainTile tile_;
+  int capacity_ = 0;
   Host host_;
 };
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -36,7 +37,7 @@ class Worker {
     SchedulerObserver::Quantum quantum{};
     work->status = Compute(work, &quantum);
     work->spent = clock_.Now() - start;
-    quantum.model = work->model.get();
+    quantum.model = work->models.model.get();
     quantum.rows = work->rows;
     quantum.duration = work->spent;
     observer_.OnQuantum(quantum);
@@ -50,7 +51,7 @@ class Worker {
   // Ends a job.
   void Finish(Ended* ended) {
     // Before anyone hears of the end: an idle model can be unloaded then.
-    ended->model.reset();
+    ended->models = {};
     ended->job->Finish(ended->end);
     if (!ended->end.status.ok() || ended->end.truncated) {
       observer_.OnCancelled(ended->started ? "running" : "queued",
@@ -62,16 +63,41 @@ class Worker {
 
  private:
   absl::Status Compute(Work* work, SchedulerObserver::Quantum* quantum) {
-    const ModelInfo& info = work->model->info();
+    const EnergyModel& model = *work->models.model;
+    const ModelInfo& info = model.info();
     BASIN_ASSIGN_OR_RETURN(ModelFunction * function,
-                           functions_.Get(work->model, work->tile_size));
-    BASIN_RETURN_IF_ERROR(memory_.Shape(work->rows, work->tile_size, info));
+                           functions_.Get(work->models.model, work->tile_size));
+    int capacity = work->tile_size;
+    SampleQuantum::Functions functions = {.energy = function};
+    BASIN_ASSIGN_OR_RETURN(
+        functions.surrogate,
+        BindBeside(work->models.surrogate, work->rows, &capacity));
+    BASIN_ASSIGN_OR_RETURN(
+        functions.base, BindBeside(work->models.base, work->rows, &capacity));
+    const bool moves = work->key.kind == WorkKind::kTransition;
+    BASIN_RETURN_IF_ERROR(memory_.Shape(
+        work->rows, capacity, info,
+        moves ? SampleQuantum::PartsOf(*work) : ChainTileBuffer::Parts{}));
     UploadContext(*work, info.context_dimension);
     function->SetContext(memory_.context());
-    if (work->key.kind == WorkKind::kTransition) {
-      return sampling_.Run(*function, memory_, work, quantum);
+    if (moves) {
+      return sampling_.Run(functions, memory_, work, quantum);
     }
     return RunScoreQuantum(*function, memory_, work, quantum);
+  }
+
+  // `model` for `rows` rows with the defaults of its other inputs; null for
+  // none. Makes `capacity` at least what its plan needs.
+  absl::StatusOr<ModelFunction*> BindBeside(
+      const std::shared_ptr<const EnergyModel>& model, int rows,
+      int* capacity) {
+    if (model == nullptr) return nullptr;
+    const int size = TileSizeFor(model->tile_sizes(), rows);
+    *capacity = std::max(*capacity, size);
+    BASIN_ASSIGN_OR_RETURN(ModelFunction * function,
+                           functions_.Get(model, size));
+    function->SetContext(nullptr);
+    return function;
   }
 
   void UploadContext(const Work& work, int64_t context_dimension) {

@@ -62,6 +62,22 @@ class Tensor {
   std::shared_ptr<std::byte[]> buffer_;
 };
 
+// Real numbers are float32 or float64: a constant of a model is kept in the
+// type that holds it, and rounded when it is compiled for float32.
+
+// The nearest float32; infinite beyond the largest.
+float ToFloat32(double value);
+// A scalar: float32 if that holds `value` exactly, else float64.
+Tensor RealScalar(double value);
+// Whether the elements are real numbers.
+bool IsReal(const Tensor& tensor);
+// Element i. REQUIRES: IsReal(tensor), 0 <= i < its number of elements.
+double RealAt(const Tensor& tensor, size_t i);
+// The elements as float64, or each as ToFloat32() says; shared, not copied, if
+// they are so already. REQUIRES: IsReal(tensor).
+Tensor Widened(const Tensor& tensor);
+Tensor Narrowed(const Tensor& tensor);
+
 template <typename T>
 absl::Span<const T> Tensor::data() const {
   BASIN_CHECK(DTypeOf<T>() == dtype_);

@@ -22,9 +22,10 @@ SampleSpec MakeSpec(const std::shared_ptr<const EnergyModel>& model,
                     const SampleRun& run, uint64_t seed, Waiter& waiter) {
   SampleSpec spec;
   spec.model = model;
-  spec.transition = model->info().default_transition;
+  spec.transition = run.transition.value_or(model->info().default_transition);
   spec.chains = run.chains;
   spec.steps = run.steps;
+  spec.keep_every = run.keep_every;
   spec.seed = seed;
   spec.initial.assign(run.chains * model->info().dimension, 0.0F);
   spec.options.listener = [&waiter] {
@@ -32,6 +33,25 @@ SampleSpec MakeSpec(const std::shared_ptr<const EnergyModel>& model,
     waiter.changed.SignalAll();
   };
   return spec;
+}
+
+void Finish(SampleJob& job, const SampleRun& run, Waiter& waiter) {
+  const auto take_frames = [&] {
+    while (const std::optional<Frame> frame = job.TakeFrame()) {
+      if (run.on_frame) run.on_frame(*frame);
+    }
+  };
+  while (!job.Done()) {
+    take_frames();
+    const MutexLock lock(waiter.mu);
+    if (!job.Done()) {
+      waiter.changed.WaitFor(waiter.mu, absl::Milliseconds(20));
+    }
+  }
+  take_frames();
+  SampleResult result = job.TakeResult();
+  BASIN_CHECK(result.status.ok());
+  if (run.on_result) run.on_result(std::move(result));
 }
 
 }  // namespace
@@ -65,13 +85,7 @@ void RunSample(Scheduler& scheduler,
     BASIN_CHECK(job.ok());
     jobs.push_back(*std::move(job));
   }
-  const MutexLock lock(waiter->mu);
-  for (const auto& job : jobs) {
-    while (!job->Done()) {
-      waiter->changed.WaitFor(waiter->mu, absl::Milliseconds(20));
-    }
-    BASIN_CHECK(job->TakeResult().status.ok());
-  }
+  for (const auto& job : jobs) Finish(*job, run, *waiter);
 }
 
 }  // namespace basin::benchmarks

@@ -46,7 +46,7 @@ void LoadEngine(const std::string& folder, Engine& engine) {
 
 // Seconds per step of 64 chains: the whole tile with one worker.
 double EngineStep(Engine& engine, int workers) {
-  const SampleRun run{kChains, kSteps, 1};
+  const SampleRun run = {.chains = kChains, .steps = kSteps};
   return Seconds([&] {
            RunSample(*engine.workers[workers - 1], engine.model, run);
          }) /

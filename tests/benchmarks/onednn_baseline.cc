@@ -52,13 +52,17 @@ struct OnednnBaseline::Products {
 };
 
 OnednnBaseline::OnednnBaseline(int rows)
+    : OnednnBaseline(rows, {{kMlpInput, kMlpHidden},
+                            {kMlpHidden, kMlpHidden},
+                            {kMlpHidden, 1},
+                            {1, kMlpHidden},
+                            {kMlpHidden, kMlpHidden},
+                            {kMlpHidden, kMlpInput}}) {}
+
+OnednnBaseline::OnednnBaseline(int rows, const std::vector<Sizes>& products)
     : products_(std::make_unique<Products>()) {
   omp_set_num_threads(1);
-  const int64_t sizes[][2] = {
-      {kMlpInput, kMlpHidden},  {kMlpHidden, kMlpHidden},
-      {kMlpHidden, 1},          {1, kMlpHidden},
-      {kMlpHidden, kMlpHidden}, {kMlpHidden, kMlpInput}};
-  for (const auto& [in, out] : sizes) {
+  for (const auto& [in, out] : products) {
     products_->all.push_back(MakeProduct(products_->engine, rows, in, out));
   }
 }

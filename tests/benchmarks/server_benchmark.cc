@@ -69,9 +69,8 @@ void AgainstInProcess(const std::string& models, const std::string& address) {
   const auto clients = Connect(address, 1);
   std::vector<double> ratios;
   for (int i = 0; i < kRepetitions; ++i) {
-    const double engine = Seconds([&] {
-      RunSample(*scheduler, *model, {64, 1000, 1});
-    });
+    const double engine = Seconds(
+        [&] { RunSample(*scheduler, *model, {.chains = 64, .steps = 1000}); });
     const double server = Seconds([&] { SampleOnce(*clients[0], 64, 1000); });
     ratios.push_back(engine / server);
   }

@@ -62,10 +62,29 @@ def bfloat16_rows(folder):
            float(values["mlp_bf16_error"]), None, "")
 
 
+def logistic_rows(folder):
+    """HMC and MALA on a logistic-regression posterior against BlackJAX."""
+    values = read(folder, "logistic")
+    for name in ("hmc", "mala"):
+        label = f"{name.upper()}, logistic regression: gradients/s against BlackJAX"
+        if not values:
+            yield label, None, (">=", 1.5), "not installed"
+            continue
+        yield (f"{label} {values['blackjax_version']}",
+               float(values[f"{name}_over_jax"]), (">=", 1.5), "x")
+        for who, whose in (("basin", "Basin's"), ("jax", "BlackJAX's")):
+            yield (f"{whose} gradient evaluations/s",
+                   float(values[f"{name}_{who}_gradients_per_second"]), None, "")
+            yield (f"{whose} effective samples/s (bulk, least coordinate)",
+                   float(values[f"{name}_{who}_ess_per_second"]), None, "")
+
+
 def rows(folder):
     """(what, figure, bar, unit); a bar is (">=" or "<=", bound) or None."""
     engine, server = read(folder, "engine"), read(folder, "server")
     load = read(folder, "load")
+    discrete = read(folder, "discrete")
+    transitions = read(folder, "transitions")
     yield from pytorch_rows(folder, "debian_pytorch", "Debian's PyTorch",
                             (">=", 2.5))
     yield from pytorch_rows(folder, "current_pytorch", "another PyTorch", None)
@@ -73,6 +92,7 @@ def rows(folder):
     if (folder / "current_pytorch").exists():
         yield from architecture_rows(folder, "current_pytorch", "the other", False)
     yield from bfloat16_rows(folder)
+    yield from logistic_rows(folder)
     for values, name, what, bar, unit in (
             (engine, "engine_over_bare_onednn",
              "engine time over the bare oneDNN products", ("<=", 1.3), "x"),
@@ -96,6 +116,21 @@ def rows(folder):
              ("<=", 5), "s"),
             (load, "load_resident_ratio", "its resident memory over its weights",
              ("<=", 2.3), "x"),
+            (transitions, "normals_per_second_v3",
+             "normals of one core with AVX2", (">=", 250e6), "/s"),
+            *((transitions, f"overhead_{name}",
+               f"{name} beside the energies, D = 784: share of a step",
+               ("<=", 0.1), "")
+              for name in ("ula", "mala", "hmc", "underdamped",
+                           "underdamped_metropolis")),
+            (discrete, "rbm_unit_updates_per_second",
+             "RBM 784 x 500, block Gibbs, 100 chains: unit updates",
+             (">=", 120e6), "/s"),
+            (discrete, "rbm_share_of_product_bound",
+             "its share of the bare float32 products", None, ""),
+            (discrete, "ising_flips_per_ns",
+             "Ising 256 x 256, heat bath, 64 chains: spin flips",
+             (">=", 0.5), "/ns"),
             (engine, "engine_steps_per_second_1_worker",
              "chain-steps/s, 1 worker", None, ""),
             (engine, "engine_steps_per_second_2_workers",

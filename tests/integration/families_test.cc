@@ -12,6 +12,7 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
 
@@ -46,17 +47,6 @@ std::vector<float> Energies(const v1::ScoreRequest& request) {
   return FloatsOf(answer.response.energies());
 }
 
-v1::SampleRequest SampleOf(const std::string& model, int64_t chains,
-                           int64_t steps) {
-  v1::SampleRequest request;
-  request.mutable_model()->set_name(model);
-  request.set_chains(chains);
-  request.set_steps(steps);
-  request.set_seed(5);
-  request.mutable_noise();
-  return request;
-}
-
 std::vector<float> States(const v1::SampleRequest& request) {
   const SampleAnswer answer = Sample(Server(), request);
   EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
@@ -68,22 +58,6 @@ void AddTerm(v1::ModelRef::Terms& terms, const std::string& model,
   v1::ModelRef::Term& term = *terms.add_terms();
   term.set_model(model);
   term.set_weight(weight);
-}
-
-// |mean - want| < 5 SE for independent values of this standard deviation.
-void ExpectMean(const std::vector<float>& values, double want, double stddev) {
-  double sum = 0;
-  for (const float value : values) sum += value;
-  const auto n = static_cast<double>(values.size());
-  EXPECT_NEAR(sum / n, want, 5 * stddev / std::sqrt(n));
-}
-
-void ExpectVariance(const std::vector<float>& values, double mean,
-                    double want) {
-  double sum = 0;
-  for (const float value : values) sum += (value - mean) * (value - mean);
-  const auto n = static_cast<double>(values.size());
-  EXPECT_NEAR(sum / n, want, 5 * want * std::sqrt(2 / n));
 }
 
 TEST(Families, AllAreServedAndDescribed) {
@@ -111,7 +85,7 @@ TEST(Families, AllAreServedAndDescribed) {
 }
 
 TEST(Families, GraphSamplesItsRing) {
-  v1::SampleRequest request = SampleOf("ring", 400, 400);
+  v1::SampleRequest request = FeatureRequest("ring", 400, 400);
   const std::vector<float> states = States(request);
   std::vector<float> radii;
   for (size_t i = 0; i + 1 < states.size(); i += 2) {
@@ -170,7 +144,7 @@ TEST(Families, LatticesCountEachEdgeOnce) {
 }
 
 TEST(Families, LangevinOnBinaryStatesIsRefused) {
-  v1::SampleRequest request = SampleOf("ising", 1, 1);
+  v1::SampleRequest request = FeatureRequest("ising", 1, 1);
   request.mutable_transition()->mutable_mala()->set_step_size(0.1);
   EXPECT_THAT(Sample(Server(), request).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
@@ -180,7 +154,7 @@ TEST(Families, LangevinOnBinaryStatesIsRefused) {
 
 TEST(Context, EachChainHasItsOwnCondition) {
   constexpr int kChains = 600;
-  v1::SampleRequest request = SampleOf("regression", kChains, 200);
+  v1::SampleRequest request = FeatureRequest("regression", kChains, 200);
   std::vector<float> xs;
   for (int chain = 0; chain < kChains; ++chain) {
     xs.push_back(-3 + 6 * static_cast<float>(chain) / kChains);
@@ -238,7 +212,7 @@ TEST(Precision, Float64DecidesSmallDifferencesOfLargeEnergies) {
   double energies[2];
   std::memcpy(energies, answer.response.energies().data().data(), 16);
   EXPECT_EQ(energies[1] - energies[0], 0.03125);
-  const std::vector<float> states = States(SampleOf("offset", 4000, 60));
+  const std::vector<float> states = States(FeatureRequest("offset", 4000, 60));
   ExpectMean(states, 0, 1);
   ExpectVariance(states, 0, 1);
 }
@@ -268,7 +242,7 @@ TEST(Precision, BFloat16KeepsEnergiesInFloat32) {
 
 // N(0, 1) times N(2, 1/2): precision 1 + 2, mean 4/3.
 TEST(Composition, ProductOfGaussiansIsTheAnalyticOne) {
-  v1::SampleRequest request = SampleOf("", 2000, 100);
+  v1::SampleRequest request = FeatureRequest("", 2000, 100);
   v1::ModelRef& model = *request.mutable_model();
   AddTerm(*model.mutable_product(), "gauss_a", 1);
   AddTerm(*model.mutable_product(), "gauss_b", 1);

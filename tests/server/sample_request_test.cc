@@ -98,6 +98,11 @@ TEST(DecodeSampleRequest, AbsentParametersComeFromTheModelOfTheSameKind) {
   EXPECT_THAT(Decode(request), StatusIs(kInvalid, HasSubstr("step_size")));
   request.mutable_transition()->mutable_mala()->set_step_size(0);
   EXPECT_THAT(Decode(request), StatusIs(kInvalid, HasSubstr("step_size")));
+  // What can be tuned needs no step size.
+  request.mutable_transition()->mutable_random_walk();
+  ASSERT_OK_AND_ASSIGN(const SamplePlan tuned, Decode(request));
+  EXPECT_TRUE(tuned.spec.adaptation.step_size);
+  EXPECT_GT(tuned.spec.warmup, 0);
 }
 
 TEST(DecodeSampleRequest, AModelWithoutDefaultNeedsATransition) {

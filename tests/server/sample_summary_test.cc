@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr Diagnostics kNothing = {kNaN, kNaN};
+constexpr Diagnostics kNothing;
 
 SampleResult Result(double acceptance) {
   SampleResult result;
@@ -25,9 +25,9 @@ SampleResult Result(double acceptance) {
 }
 
 TEST(SampleWarnings, GoodRunsHaveNone) {
-  EXPECT_THAT(
-      SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57), {1.005, 500}),
-      IsEmpty());
+  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57),
+                             {.max_rhat = 1.005, .min_bulk_ess = 500}),
+              IsEmpty());
   EXPECT_THAT(
       SampleWarnings(TransitionKind::kUla, 4, 2, Result(kNaN), kNothing),
       IsEmpty());
@@ -49,7 +49,8 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
   SampleResult result = Result(kNaN);
   result.num_diverged = 3;
   result.truncated = true;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result, {1.05, 10}),
+  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result,
+                             {.max_rhat = 1.05, .min_bulk_ess = 10}),
               ElementsAre(HasSubstr("3 of 64 chains diverged"),
                           HasSubstr("R-hat 1.050 is above 1.01"),
                           HasSubstr("deadline")));
@@ -68,7 +69,10 @@ TEST(SummaryToProto, WhatIsNotDefinedIsAbsent) {
   result.diverged_chains = {1, 5};
   result.num_diverged = 2;
   v1::SampleEvent::Summary summary;
-  SummaryToProto(TransitionKind::kUla, 6, 2, result, summary);
+  ModelInfo model;
+  model.dimension = 2;
+  result.replicas.resize(1);
+  SummaryToProto(TransitionKind::kUla, 6, model, {}, result, summary);
   EXPECT_FALSE(summary.has_acceptance());
   EXPECT_FALSE(summary.has_mean_energy());
   EXPECT_FALSE(summary.has_rhat());

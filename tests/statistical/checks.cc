@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "tests/core/sampler/chain_runner.h"
 
@@ -47,7 +49,20 @@ Verdict Judge(const MomentCase& one, const Sums& sums) {
 
 }  // namespace
 
-Verdict CheckMoments(const Transition& transition, const MomentCase& one) {
+std::vector<uint64_t> Seeds() {
+  const char* const wanted = std::getenv("BASIN_STATISTICAL_SEEDS");
+  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
+  if (count <= 0) return {kFixedSeed};
+  std::vector<uint64_t> seeds(count);
+  std::random_device device;
+  for (uint64_t& seed : seeds) {
+    seed = static_cast<uint64_t>(device()) << 32 | device();
+  }
+  return seeds;
+}
+
+Verdict CheckMoments(const Transition& transition, const MomentCase& one,
+                     uint64_t seed) {
   const std::unique_ptr<RowEnergy> energy = one.energy();
   const int64_t dimension = energy->dimension();
   const size_t count = one.observables.size();
@@ -57,7 +72,11 @@ Verdict CheckMoments(const Transition& transition, const MomentCase& one) {
   run.params = one.params;
   run.inverse_temperature = one.inverse_temperature;
   run.box = one.box;
-  run.seed = 20240607;
+  run.scale = one.scale;
+  run.factor = one.factor;
+  run.lower = one.lower;
+  run.upper = one.upper;
+  run.seed = seed;
   run.steps = one.burn_in + one.steps;
   run.chains = FirstChains(one.chains);
   run.start = one.start;
@@ -94,11 +113,9 @@ Verdict CheckAllMoments(const Transition& transition) {
 bool CheckSameBytes(const Transition& transition) {
   constexpr int64_t kDimension = 6;
   CorrelatedGaussian energy(kDimension, 0.7);
+  energy.SetSurrogate(std::make_unique<CorrelatedGaussian>(kDimension, 0.5));
   ChainRun run;
-  run.params = {.kind = transition.kind(),
-                .step_size = 0.1,
-                .noise_std = 0.3,
-                .gradient_clip = 1};
+  run.params = ParamsOf(transition.kind());
   run.steps = 20;
   run.start = NormalStart(kDimension, 0, 1);
   const auto state_of_3 = [&](std::vector<uint64_t> chains) {

@@ -14,6 +14,7 @@ namespace {
 using testing::AllCases;
 using testing::CheckMoments;
 using testing::MomentCase;
+using testing::Seeds;
 using testing::Verdict;
 
 class MomentsTest : public ::testing::TestWithParam<MomentCase> {};
@@ -29,19 +30,22 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST_P(MomentsTest, AreExact) {
-  const Verdict verdict =
-      CheckMoments(GetTransition(GetParam().kind), GetParam());
-  EXPECT_TRUE(verdict.passed) << verdict.worst_of << " is off by "
-                              << verdict.worst_z << " standard errors";
-  std::printf("worst of %d: %.2f standard errors, %s\n", verdict.gates,
-              verdict.worst_z, verdict.worst_of.c_str());
+  for (const uint64_t seed : Seeds()) {
+    const Verdict verdict =
+        CheckMoments(GetTransition(GetParam().kind), GetParam(), seed);
+    EXPECT_TRUE(verdict.passed)
+        << verdict.worst_of << " is off by " << verdict.worst_z
+        << " standard errors with seed " << seed;
+    std::printf("worst of %d: %.2f standard errors, %s\n", verdict.gates,
+                verdict.worst_z, verdict.worst_of.c_str());
+  }
 }
 
 // What checks.h says of false alarms holds.
 TEST(FalseAlarmTest, GatesAreFewerThanStated) {
   size_t gates = 0;
   for (const MomentCase& one : AllCases()) gates += one.observables.size();
-  EXPECT_LT(gates, 100U);
+  EXPECT_LT(gates, 300U);
 }
 
 }  // namespace

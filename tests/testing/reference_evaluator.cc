@@ -126,8 +126,8 @@ class Evaluator {
     }
     std::vector<Tensor> results;
     for (const ValueId id : graph_.outputs()) {
-      results.push_back(
-          Tensor::Of<double>(values_[id].shape, values_[id].data));
+      const Value& value = values_[id];
+      results.push_back(Tensor::Of<double>(value.shape, value.data));
     }
     return results;
   }
@@ -135,6 +135,16 @@ class Evaluator {
  private:
   const Value& in(const Node& node, int i) const {
     return values_[node.inputs[i]];
+  }
+
+  static Value Of(const Node& node, std::vector<double> data) {
+    return {node.shape, std::move(data), {}};
+  }
+
+  std::vector<std::vector<double>> DataOf(const Node& node) const {
+    std::vector<std::vector<double>> data;
+    for (const ValueId id : node.inputs) data.push_back(values_[id].data);
+    return data;
   }
 
   Value Compute(ValueId id) {
@@ -151,6 +161,9 @@ class Evaluator {
       case Op::kStopGradient:
       case Op::kToFloat64:
         return in(node, 0);
+      case Op::kCombineEnergies:
+      case Op::kMixtureShare:
+        return Of(node, ReferenceCombine(node, DataOf(node)));
       case Op::kReshape:
         return {node.shape, in(node, 0).data, {}};
       case Op::kBroadcast:
@@ -169,14 +182,11 @@ class Evaluator {
         return ScatterAdd(node);
       case Op::kTake:
       case Op::kPutAdd:
-        return {node.shape,
-                ReferenceTake(node, in(node, 0).data, in(node, 1).data,
-                              in(node, 0).shape),
-                {}};
+        return Of(node, ReferenceTake(node, in(node, 0).data, in(node, 1).data,
+                                      in(node, 0).shape));
       case Op::kTopK:
-        return {node.shape,
-                ReferenceTopK(node, in(node, 0).data, in(node, 0).shape),
-                {}};
+        return Of(node,
+                  ReferenceTopK(node, in(node, 0).data, in(node, 0).shape));
       case Op::kReduceSum:
       case Op::kReduceMax:
         return Reduce(node);
@@ -202,12 +212,9 @@ class Evaluator {
     if (tensor.dtype() == DType::kInt64) {
       const auto data = tensor.data<int64_t>();
       value.indices.assign(data.begin(), data.end());
-    } else if (tensor.dtype() == DType::kFloat32) {
-      const auto data = tensor.data<float>();
-      value.data.assign(data.begin(), data.end());
     } else {
-      const auto data = tensor.data<double>();
-      value.data.assign(data.begin(), data.end());
+      for (int64_t i = 0; i < tensor.num_elements(); ++i)
+        value.data.push_back(RealAt(tensor, static_cast<size_t>(i)));
     }
     return value;
   }

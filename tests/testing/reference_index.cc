@@ -7,13 +7,12 @@
 namespace basin::testing {
 namespace {
 
+// -1 for an index outside of the axis.
 int64_t Place(double index, int64_t size) {
-  if (std::isnan(index)) return 0;
   const double whole = std::trunc(index);
   const double place = whole < 0 ? whole + static_cast<double>(size) : whole;
-  if (place < 0) return 0;
-  return place > static_cast<double>(size - 1) ? size - 1
-                                               : static_cast<int64_t>(place);
+  const bool is_inside = place >= 0 && place < static_cast<double>(size);
+  return is_inside ? static_cast<int64_t>(place) : -1;
 }
 
 }  // namespace
@@ -30,6 +29,10 @@ std::vector<double> ReferenceTake(const Node& node,
   for (int64_t b = 0; b < shape.dim(0); ++b) {
     for (int64_t k = 0; k < picks; ++k) {
       const int64_t place = Place(indices[b * picks + k], size);
+      for (int64_t d = 0; place < 0 && d < (takes ? 1 : size) * row; ++d) {
+        y[(takes ? b * picks + k : b * size) * row + d] = std::nan("");
+      }
+      if (place < 0) continue;
       for (int64_t d = 0; d < row; ++d) {
         const int64_t whole = (b * size + place) * row + d;
         const int64_t picked = (b * picks + k) * row + d;
@@ -62,6 +65,28 @@ std::vector<double> ReferenceTopK(const Node& node,
     places[i / size * attributes.k + rank] = static_cast<double>(i - start);
   }
   return places;
+}
+
+std::vector<double> ReferenceCombine(
+    const Node& node, const std::vector<std::vector<double>>& energies) {
+  const auto& attrs = std::get<CombineAttrs>(node.attributes);
+  std::vector<double> y;
+  for (size_t i = 0; i < energies[0].size(); ++i) {
+    double sum = 0;
+    double density = 0;
+    double share = 0;
+    for (size_t k = 0; k < energies.size(); ++k) {
+      const double part = attrs.weights[k] * std::exp(-energies[k][i]);
+      sum += attrs.weights[k] * energies[k][i];
+      density += part;
+      if (static_cast<int>(k) == attrs.term) share = part;
+    }
+    const bool is_sum = attrs.kind == CombineAttrs::Kind::kSum;
+    const double energy =
+        (is_sum ? sum : -std::log(density)) / attrs.temperature;
+    y.push_back(node.op == Op::kMixtureShare ? share / density : energy);
+  }
+  return y;
 }
 
 }  // namespace basin::testing

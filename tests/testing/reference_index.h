@@ -18,6 +18,10 @@ std::vector<double> ReferenceTopK(const Node& node,
                                   const std::vector<double>& x,
                                   const Shape& shape);
 
+// kCombineEnergies and kMixtureShare of the operands' values.
+std::vector<double> ReferenceCombine(
+    const Node& node, const std::vector<std::vector<double>>& energies);
+
 }  // namespace basin::testing
 
 #endif  // BASIN_TESTS_TESTING_REFERENCE_INDEX_H_

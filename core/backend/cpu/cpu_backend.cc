@@ -149,7 +149,8 @@ class CpuBackend : public Backend {
     if (precision == Precision::kBFloat16) {
       BASIN_RETURN_IF_ERROR(CheckBFloat16());
     }
-    BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(graph));
+    BASIN_ASSIGN_OR_RETURN(const Graph narrow, Narrow(graph));
+    BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(narrow));
     BASIN_ASSIGN_OR_RETURN(const Graph images_last, ToChannelsLast(simple));
     BASIN_ASSIGN_OR_RETURN(const Graph optimized, Optimize(images_last));
     return CpuPlan::Create(optimized, store, engine_, precision);

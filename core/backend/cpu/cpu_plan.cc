@@ -76,6 +76,9 @@ KernelOr CreateKernel(const KernelInput& input) {
     case Op::kToFloat64:
       return input.precision == Precision::kFloat64 ? CreateCopyKernel(input)
                                                     : CreateWidenKernel(input);
+    case Op::kCombineEnergies:
+    case Op::kMixtureShare:
+      return CreateCombineKernel(input);
     case Op::kMaxPool:
     case Op::kMaxPoolGrad:
     case Op::kAvgPool:
@@ -203,7 +206,7 @@ absl::Status CpuPlan::Place(const Graph& graph) {
     constants_.push_back(
         weights_->Intern(graph.attributes<ConstantAttrs>(id).value));
     const Tensor& constant = constants_.back();
-    const bool widens = is_double() && node.dtype == DType::kFloat32;
+    const bool widens = is_double() && constant.dtype() == DType::kFloat32;
     locations_[at] = {
         Location::Place::kConstant, 0,
         widens ? static_cast<const void*>(weights_->Widened(constant))
@@ -211,6 +214,13 @@ absl::Status CpuPlan::Place(const Graph& graph) {
   }
   PlaceInputs(graph);
   PlaceOutputs(graph);
+  for (ValueId id = 0; id < graph.size(); ++id) {
+    Location& location = locations_[static_cast<size_t>(id)];
+    if (graph.node(id).dtype == DType::kFloat64 &&
+        location.place == Location::Place::kArena) {
+      location = NewConverted(graph.node(id));
+    }
+  }
   return absl::OkStatus();
 }
 

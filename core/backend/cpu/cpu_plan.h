@@ -18,8 +18,8 @@ namespace basin {
 
 // A plan is a list of kernels over a table of addresses, one for each value.
 // The workspace is [addresses | values, by PlanMemory() | converted inputs and
-// outputs | kernels' scratch]. In a plan of Precision::kFloat64 all values are
-// doubles, and inputs and outputs are converted. Thread-safe.
+// outputs, float64 values | kernels' scratch]. In a plan of Precision::kFloat64
+// all values are doubles, and inputs and outputs are converted. Thread-safe.
 class CpuPlan : public Plan {
  public:
   // `graph` must have been through Optimize(); for kFloat64 it must not have

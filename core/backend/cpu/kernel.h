@@ -87,6 +87,8 @@ KernelOr CreateMatmulKernel(const KernelInput& input);
 KernelOr CreateConvKernel(const KernelInput& input);
 // kToFloat64.
 KernelOr CreateWidenKernel(const KernelInput& input);
+// kCombineEnergies, kMixtureShare.
+KernelOr CreateCombineKernel(const KernelInput& input);
 // kReduceSum of floats, whose double sums are the kToFloat64 `out`.
 KernelOr CreateDoubleSumKernel(const KernelInput& input, ValueId out);
 // All zeros: sums of nothing.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <numeric>
 
@@ -11,12 +12,12 @@
 namespace basin {
 namespace {
 
-// The element of an axis of `size` that a float means, see TopKAttrs.
+// The element of an axis of `size` that a float means, or -1: see TopKAttrs.
 template <typename T>
 int64_t PlaceOf(T index, int64_t size) {
-  if (index != index) return 0;
   const auto limit = static_cast<T>(size);  // at most 2^24: exact
-  const auto place = static_cast<int64_t>(std::clamp(index, -limit, limit - 1));
+  if (!(index > -limit - 1 && index < limit)) return -1;
+  const auto place = static_cast<int64_t>(index);
   return place < 0 ? place + size : place;
 }
 
@@ -53,15 +54,25 @@ class TakeKernel : public Kernel {
  private:
   void Take(const T* x, const T* indices, T* out) const {
     for (int64_t k = 0; k < picks_; ++k) {
-      std::memcpy(out + k * row_, x + PlaceOf(indices[k], size_) * row_,
-                  static_cast<size_t>(row_) * sizeof(T));
+      const int64_t place = PlaceOf(indices[k], size_);
+      if (place < 0) {
+        std::fill_n(out + k * row_, row_, std::numeric_limits<T>::quiet_NaN());
+      } else {
+        std::memcpy(out + k * row_, x + place * row_,
+                    static_cast<size_t>(row_) * sizeof(T));
+      }
     }
   }
 
   // In the indices' order, so that sums have one.
   void PutAdd(const T* dy, const T* indices, T* out) const {
     for (int64_t k = 0; k < picks_; ++k) {
-      T* to = out + PlaceOf(indices[k], size_) * row_;
+      const int64_t place = PlaceOf(indices[k], size_);
+      if (place < 0) {
+        std::fill_n(out, size_ * row_, std::numeric_limits<T>::quiet_NaN());
+        return;
+      }
+      T* to = out + place * row_;
       for (int64_t d = 0; d < row_; ++d) to[d] += dy[k * row_ + d];
     }
   }

@@ -55,12 +55,12 @@ class HostBackend final : public Backend {
 TEST(ChainTileBufferTest, ArraysHoldTheCapacityAndDoNotOverlap) {
   const HostBackend backend(1 << 20);
   ChainTileBuffer buffer(backend);
-  ASSERT_OK_AND_ASSIGN(const ChainTile tile, buffer.Shape(5, 8, 33));
+  ASSERT_OK_AND_ASSIGN(const ChainTile tile, buffer.Shape(5, 8, 33, {}));
   EXPECT_EQ(tile.rows, 5);
   EXPECT_EQ(tile.dimension, 33);
   const auto fill = [](auto* array, int count, int value) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(array) % 64, 0U);
-    std::memset(array, value, count * sizeof(*array));
+    std::memset(static_cast<void*>(array), value, count * sizeof(*array));
   };
   const auto check = [](const auto* array, int count, int value) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(array);
@@ -74,13 +74,13 @@ TEST(ChainTileBufferTest, ArraysHoldTheCapacityAndDoNotOverlap) {
                          tile.proposal_grad_energy}) {
       visit(array, 8 * 33, value++);
     }
-    for (double* array : {tile.energy, tile.proposal_energy, tile.log_ratio}) {
+    for (double* array :
+         {tile.energy, tile.proposal_energy, tile.log_ratio,
+          tile.surrogate_energy, tile.surrogate_proposal_energy}) {
       visit(array, 8, value++);
     }
-    for (float* array : {tile.drift, tile.noise, tile.clip, tile.beta,
-                         tile.lower, tile.upper}) {
-      visit(array, 8, value++);
-    }
+    visit(tile.coefficients, 8, value++);
+    for (float* array : {tile.lower, tile.upper}) visit(array, 8, value++);
     for (uint64_t* array : {tile.seed, tile.chain, tile.step}) {
       visit(array, 8, value++);
     }
@@ -93,11 +93,11 @@ TEST(ChainTileBufferTest, ArraysHoldTheCapacityAndDoNotOverlap) {
 TEST(ChainTileBufferTest, SmallerTilesUseTheMemoryAgain) {
   const HostBackend backend(1 << 20);
   ChainTileBuffer buffer(backend);
-  ASSERT_OK(buffer.Shape(16, 16, 100));
+  ASSERT_OK(buffer.Shape(16, 16, 100, {}));
   const size_t bytes = buffer.bytes();
   EXPECT_GT(bytes, 16U * 100 * 4 * sizeof(float));
-  ASSERT_OK(buffer.Shape(3, 4, 7));
-  ASSERT_OK(buffer.Shape(16, 16, 100));
+  ASSERT_OK(buffer.Shape(3, 4, 7, {}));
+  ASSERT_OK(buffer.Shape(16, 16, 100, {}));
   EXPECT_EQ(buffer.bytes(), bytes);
   EXPECT_EQ(backend.allocations, 1);
 }
@@ -105,10 +105,10 @@ TEST(ChainTileBufferTest, SmallerTilesUseTheMemoryAgain) {
 TEST(ChainTileBufferTest, UnusedRowsAreZero) {
   const HostBackend backend(1 << 20);
   ChainTileBuffer buffer(backend);
-  ASSERT_OK_AND_ASSIGN(ChainTile tile, buffer.Shape(16, 16, 10));
+  ASSERT_OK_AND_ASSIGN(ChainTile tile, buffer.Shape(16, 16, 10, {}));
   std::memset(tile.position, 0xff, 160 * sizeof(float));  // NaN
   std::memset(tile.proposal, 0xff, 160 * sizeof(float));
-  ASSERT_OK_AND_ASSIGN(tile, buffer.Shape(2, 16, 10));
+  ASSERT_OK_AND_ASSIGN(tile, buffer.Shape(2, 16, 10, {}));
   for (int at = 2 * 10; at < 16 * 10; ++at) {
     EXPECT_EQ(tile.position[at], 0);
     EXPECT_EQ(tile.proposal[at], 0);
@@ -118,12 +118,12 @@ TEST(ChainTileBufferTest, UnusedRowsAreZero) {
 TEST(ChainTileBufferTest, TooLargeIsAnError) {
   const HostBackend backend(1 << 20);
   ChainTileBuffer buffer(backend);
-  EXPECT_THAT(buffer.Shape(64, 64, 1 << 20),
+  EXPECT_THAT(buffer.Shape(64, 64, 1 << 20, {}),
               StatusIs(absl::StatusCode::kResourceExhausted, _));
-  EXPECT_THAT(buffer.Shape(1 << 20, 1 << 20, int64_t{1} << 60),
+  EXPECT_THAT(buffer.Shape(1 << 20, 1 << 20, int64_t{1} << 60, {}),
               StatusIs(absl::StatusCode::kResourceExhausted, _));
   EXPECT_EQ(buffer.bytes(), 0U);
-  EXPECT_OK(buffer.Shape(4, 4, 4));
+  EXPECT_OK(buffer.Shape(4, 4, 4, {}));
 }
 
 }  // namespace

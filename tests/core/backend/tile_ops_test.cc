@@ -1,92 +1,37 @@
 #include "core/backend/tile_ops.h"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <numbers>
-#include <random>
-#include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/backend/cpu/tile_ops_cpu.h"
-#include "core/base/philox.h"
 #include "tests/core/backend/host_tile.h"
+#include "tests/core/backend/tile_testing.h"
 
 namespace basin {
 namespace {
 
 using ::testing::ElementsAre;
 using testing::HostTile;
+using testing::Isas;
+using testing::NameOfIsa;
+using testing::Randomize;
+using testing::ReferenceNormal;
+using testing::SameBits;
+using testing::TileOpsTest;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<CpuIsa> Isas() {
-  std::vector<CpuIsa> isas;
-  for (const CpuIsa isa : {CpuIsa::kBaseline, CpuIsa::kV3, CpuIsa::kV4}) {
-    if (isa <= DetectedIsa()) isas.push_back(isa);
-  }
-  return isas;
-}
-
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() &&
-         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// Fills a tile with all kinds of rows.
-void Randomize(uint32_t seed, HostTile& host) {
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal;
-  for (auto* array : {&host.position, &host.grad_energy, &host.proposal,
-                      &host.proposal_grad_energy}) {
-    for (float& x : *array) x = normal(generator);
-  }
-  for (auto* array : {&host.energy, &host.proposal_energy}) {
-    for (double& x : *array) x = normal(generator);
-  }
-  for (size_t b = 0; b < host.seed.size(); ++b) {
-    host.seed[b] = generator();
-    host.chain[b] = generator() >> 40;
-    host.step[b] = generator() >> 20;
-    host.drift[b] = std::abs(normal(generator));
-    host.noise[b] = 0.1F + std::abs(normal(generator));
-    host.clip[b] = b % 3 == 0 ? 0.5F : kInfinity;
-    host.lower[b] = b % 2 == 0 ? -1.5F : -kInfinity;
-    host.upper[b] = b % 5 == 0 ? kInfinity : 1.25F;
-  }
-}
-
-// The normal of coordinate `i` in double precision, by the library's functions.
-double ReferenceNormal(uint64_t seed, uint64_t chain, uint64_t step, int i) {
-  const PhiloxBlock block =
-      Philox(seed, DrawCounter(i / 4, chain, step, /*purpose=*/0));
-  const int pair = i % 4 / 2;
-  const double u = ((block.word[2 * pair] >> 9) + 0.5) * 0x1p-23;
-  const double angle =
-      2 * std::numbers::pi * (block.word[2 * pair + 1] >> 9) * 0x1p-23;
-  const double radius = std::sqrt(-2 * std::log(u));
-  return radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
-}
 
 double Clamp(double x, double bound) {
   return std::min(std::max(x, -bound), bound);
 }
 
-class TileOpsTest : public ::testing::TestWithParam<CpuIsa> {
- protected:
-  const std::unique_ptr<const TileOps> ops_ = CreateCpuTileOps(GetParam());
-};
-
 INSTANTIATE_TEST_SUITE_P(AllIsas, TileOpsTest, ::testing::ValuesIn(Isas()),
-                         [](const auto& info) {
-                           return "Isa" +
-                                  std::to_string(static_cast<int>(info.param));
-                         });
+                         NameOfIsa);
 
 TEST_P(TileOpsTest, DisplaceIsDriftPlusNoise) {
   for (const int dimension : {1, 2, 3, 4, 5, 16, 17, 50, 784, 1500}) {
@@ -101,8 +46,9 @@ TEST_P(TileOpsTest, DisplaceIsDriftPlusNoise) {
         const int at = b * dimension + i;
         const double expected =
             host.position[at] -
-            host.drift[b] * Clamp(host.grad_energy[at], host.clip[b]) +
-            host.noise[b] *
+            host.coefficients[b].drift *
+                Clamp(host.grad_energy[at], host.coefficients[b].clip) +
+            host.coefficients[b].noise *
                 ReferenceNormal(host.seed[b], host.chain[b], host.step[b], i);
         ASSERT_NEAR(host.proposal[at], expected,
                     2e-6 * (1 + std::abs(expected)))
@@ -122,26 +68,27 @@ TEST_P(TileOpsTest, DisplaceWithoutGradientOnlyAddsNoise) {
   ops_->Displace(host.tile(), move);
   for (int at = 0; at < 3 * 70; ++at) {
     const int b = at / 70;
-    EXPECT_NEAR(host.proposal[at],
-                host.position[at] +
-                    host.noise[b] * ReferenceNormal(host.seed[b], host.chain[b],
-                                                    host.step[b], at % 70),
-                1e-5);
+    EXPECT_NEAR(
+        host.proposal[at],
+        host.position[at] + host.coefficients[b].noise *
+                                ReferenceNormal(host.seed[b], host.chain[b],
+                                                host.step[b], at % 70),
+        1e-5);
   }
 }
 
 TEST_P(TileOpsTest, DisplaceWithoutNoiseIsTheExactDrift) {
   HostTile host(9, 1337);
   Randomize(2, host);
-  host.noise.assign(9, 0);
+  for (ChainCoefficients& row : host.coefficients) row.noise = 0;
   std::vector<float> expected(host.position.size());
   for (size_t at = 0; at < expected.size(); ++at) {
     const size_t b = at / 1337;
     const float g = host.grad_energy[at];
-    const float clip = host.clip[b];
-    const float drift = host.drift[b] * (g > clip    ? clip
-                                         : g < -clip ? -clip
-                                                     : g);
+    const float clip = host.coefficients[b].clip;
+    const float drift = host.coefficients[b].drift * (g > clip    ? clip
+                                                      : g < -clip ? -clip
+                                                                  : g);
     expected[at] = host.position[at] - drift;
   }
   for (const auto noise : {TileOps::Noise::kOff, TileOps::Noise::kOn}) {
@@ -209,7 +156,7 @@ TEST_P(TileOpsTest, GradientsThatAreNotFiniteAreSeen) {
   ops_->Displace(host.tile(), move);
   EXPECT_TRUE(std::isnan(host.proposal[0]));
   EXPECT_EQ(host.proposal[1], -kInfinity);
-  host.clip = {2};
+  host.coefficients[0].clip = 2;
   ops_->Displace(host.tile(), move);
   EXPECT_TRUE(std::isnan(host.proposal[0]));
   EXPECT_EQ(host.proposal[1], -2);
@@ -312,10 +259,13 @@ TEST_P(TileOpsTest, MoveLogDensityIsThatOfTheNormalLaw) {
       double expected = b;
       for (int i = 0; i < dimension; ++i) {
         const int at = b * dimension + i;
-        const double mean =
-            static_cast<double>(host.position[at]) -
-            static_cast<double>(host.drift[b]) * host.grad_energy[at];
-        expected += std::pow((host.proposal[at] - mean) / host.noise[b], 2) / 2;
+        const double mean = static_cast<double>(host.position[at]) -
+                            static_cast<double>(host.coefficients[b].drift) *
+                                host.grad_energy[at];
+        expected +=
+            std::pow((host.proposal[at] - mean) / host.coefficients[b].noise,
+                     2) /
+            2;
       }
       EXPECT_NEAR(host.log_ratio[b], expected, 1e-12 * expected);
     }
@@ -324,7 +274,7 @@ TEST_P(TileOpsTest, MoveLogDensityIsThatOfTheNormalLaw) {
 
 TEST_P(TileOpsTest, EnergyLogRatioKnowsImpossibleProposals) {
   HostTile host(9, 2);
-  host.beta[0] = 2;
+  host.coefficients[0].beta = 2;
   for (int b = 0; b < 9; ++b) {
     host.energy[b] = 3;
     host.proposal_energy[b] = 1;

@@ -75,9 +75,12 @@ TEST_F(GraphTest, RefusesWrongInputsAndAttributes) {
               HasSubstr("computed, not given"));
 }
 
-TEST_F(GraphTest, ConstantsAreFloatOrIndices) {
-  EXPECT_THAT(Result(Op::kConstant, {}, ConstantAttrs{Tensor::Scalar(1.0)}),
-              HasSubstr("float64"));
+TEST_F(GraphTest, ConstantsAreRealOrIndices) {
+  EXPECT_EQ(Result(Op::kConstant, {}, ConstantAttrs{Tensor::Scalar(0.1)}),
+            "[]");
+  EXPECT_THAT(
+      Result(Op::kConstant, {}, ConstantAttrs{Tensor::Scalar<int32_t>(1)}),
+      HasSubstr("int32"));
 }
 
 TEST_F(GraphTest, ReshapeAndBroadcast) {

@@ -93,6 +93,90 @@ TEST_F(CompositionTest, DifferencesSubtract) {
                 [](double a, double b) { return (a - 0.75 * b) / 2; });
 }
 
+// Energies of 1e7, each an exact sum of float32s: what float32 would round to
+// its neighbours, 1 apart, is exact in every precision.
+class LargeEnergyTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  LargeEnergyTest() {
+    // E = sum x^2 and sum (1.5 x)^2.
+    Write("a", 1);
+    Write("b", 1.5F);
+  }
+
+  void Write(const std::string& name, float factor) {
+    const std::string onnx = OnnxBuilder()
+                                 .Input("x", {-1, 2})
+                                 .Floats("factor", {}, {factor})
+                                 .Ints("axes", {1})
+                                 .Node("Mul", {"x", "factor"}, "y")
+                                 .Node("Mul", {"y", "y"}, "squares")
+                                 .Node("ReduceSum", {"squares", "axes"}, "e")
+                                 .IntAttribute("keepdims", 0)
+                                 .Output("e", {-1})
+                                 .Build();
+    folder_.Write(name,
+                  absl::StrCat("family: GRAPH input { shape: [2] } precision: ",
+                               GetParam()),
+                  "", onnx);
+  }
+
+  // Of states (3000, 1), (3000, 2): a = 9e6 + 1, 9e6 + 4; b = 2.25 a.
+  void Expect(const std::string& composition, std::vector<double> energies,
+              std::vector<double> gradients) {
+    folder_.Write("c",
+                  absl::StrCat("family: COMPOSITION precision: ", GetParam(),
+                               " composition { ", composition, " }"));
+    auto loaded = folder_.Load("c");
+    if (absl::IsUnimplemented(loaded.status())) GTEST_SKIP() << "no AMX";
+    ASSERT_OK_AND_ASSIGN(const auto model, std::move(loaded));
+    const auto found = EvaluateAll(*model, 16, {3000, 1, 3000, 2});
+    for (size_t row = 0; row < 2; ++row) {
+      EXPECT_NEAR(found.energies[row], energies[row],
+                  1e-15 * std::abs(9e6) + 1e-15 * std::abs(energies[row]));
+      EXPECT_EQ(found.gradient_energies[row], found.energies[row]);
+    }
+    for (size_t i = 0; i < 4; ++i) {
+      EXPECT_NEAR(found.gradients[i], gradients[i],
+                  1e-6 * (1 + std::abs(gradients[i])));
+    }
+  }
+
+  ModelFolder folder_;
+};
+
+constexpr double kA0 = 9e6 + 1;
+constexpr double kA1 = 9e6 + 4;
+
+TEST_P(LargeEnergyTest, ProductsAndTemperatures) {
+  const double factor = (0.1 + 0.7 * 2.25) / 3;
+  Expect(
+      "term { model: \"a\" weight: 0.1 } term { model: \"b\" weight: 0.7 } "
+      "temperature: 3",
+      {factor * kA0, factor * kA1},
+      {6000 * factor, 2 * factor, 6000 * factor, 4 * factor});
+}
+
+TEST_P(LargeEnergyTest, DifferencesCancel) {
+  const double lambda = 0.4444444444;  // almost 1 / 2.25
+  const double factor = 1 - lambda * 2.25;
+  Expect(absl::StrCat("kind: DIFFERENCE term { model: \"a\" } term { model: "
+                      "\"b\" weight: 0.4444444444 }"),
+         {factor * kA0, factor * kA1}, {0, 0, 0, 0});
+}
+
+TEST_P(LargeEnergyTest, Mixtures) {
+  // The other term's density is nothing beside this one's.
+  Expect(
+      "kind: MIXTURE term { model: \"a\" weight: 0.3 } term { model: \"b\" "
+      "} temperature: 2",
+      {(kA0 - std::log(0.3)) / 2, (kA1 - std::log(0.3)) / 2},
+      {3000, 1, 3000, 2});
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, LargeEnergyTest,
+                         ::testing::Values("FLOAT32", "BF16", "FLOAT64"),
+                         [](const auto& info) { return info.param; });
+
 // The product of two Gaussians has precision P = A^-1 + B^-1 and mean
 // P^-1 (A^-1 a + B^-1 b); the gradient is P (x - mean).
 TEST_F(CompositionTest, TheProductOfGaussiansIsTheGaussianOfTheFormula) {

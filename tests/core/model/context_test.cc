@@ -188,6 +188,44 @@ TEST(StatesTest, SeveralInputsAreOneState) {
   EXPECT_THAT(found.gradients, ElementsAre(2, 4, 1, 1, 1, 0, 2, 1, 1, 1));
 }
 
+// E(x, token) = sum x^2 + table[token], of 5 rows.
+std::string TableOnnx() {
+  return OnnxBuilder()
+      .Input("x", {-1, 2})
+      .IntInput("token", {-1, 1})
+      .Floats("table", {5}, {10, 20, 30, 40, 50})
+      .Ints("axes", {1})
+      .Node("Gather", {"table", "token"}, "bias")
+      .Node("Mul", {"x", "x"}, "squares")
+      .Node("ReduceSum", {"squares", "axes"}, "energy_of_x")
+      .Node("Add", {"energy_of_x", "bias"}, "energy")
+      .Output("energy", {-1, 1})
+      .Build();
+}
+
+TEST(ContextTest, IndicesHaveTheRangeOfTheirTable) {
+  const ModelFolder folder;
+  folder.Write("m", "family: GRAPH input { name: \"x\" shape: [2] }", "",
+               TableOnnx());
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  ASSERT_EQ(model->info().context.size(), 1);
+  EXPECT_EQ(model->info().context[0].lower, -5);
+  EXPECT_EQ(model->info().context[0].upper, 4);
+  // Energies, beyond the range too: nothing is silently another row.
+  const auto found =
+      EvaluateAll(*model, 4, {0, 0, 0, 0, 0, 0, 0, 0}, {-5, 4, 5, -6});
+  EXPECT_THAT(absl::MakeConstSpan(found.energies).subspan(0, 2),
+              ElementsAre(10, 50));
+  EXPECT_TRUE(std::isnan(found.energies[2]) && std::isnan(found.energies[3]));
+  folder.Write("m",
+               "family: GRAPH input { name: \"x\" shape: [2] } "
+               "context { name: \"token\" min_value: 0 max_value: 9 }",
+               "", TableOnnx());
+  ASSERT_OK_AND_ASSIGN(const auto narrower, folder.Load("m"));
+  EXPECT_EQ(narrower->info().context[0].lower, 0);
+  EXPECT_EQ(narrower->info().context[0].upper, 4);
+}
+
 constexpr char kClassifier[] = "family: CLASSIFIER input { shape: [4] }";
 
 TEST(LabelTest, PicksTheEnergyOfAClass) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include <absl/strings/str_cat.h>
@@ -12,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/core/model/evaluate.h"
+#include "tests/core/model/family_fixture.h"
 #include "tests/testing/model_files.h"
 #include "tests/testing/npy.h"
 #include "tests/testing/status_matchers.h"
@@ -77,6 +80,29 @@ std::vector<double> Doubles(const Tensor& tensor) {
 }
 
 class GoldenModelTest : public ::testing::TestWithParam<std::string> {};
+
+// FLOAT64 keeps weights, constants and literals of the file in double: against
+// PyTorch in float64 (tests/data/golden/double/make_double.py).
+TEST(Float64ModelTest, EnergiesAreThoseOfPyTorchInDouble) {
+  std::ifstream file(GoldenPath("double/model.onnx"), std::ios::binary);
+  const std::string onnx(std::istreambuf_iterator<char>(file), {});
+  const ModelFolder folder;
+  folder.Write("m", "family: GRAPH input { shape: [6, 5] } precision: FLOAT64",
+               "", onnx);
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  const Tensor x = ReadGoldenNpy(GoldenPath("double/x.npy"));
+  const Tensor energies = ReadGoldenNpy(GoldenPath("double/energy.npy"));
+  const Tensor gradients = ReadGoldenNpy(GoldenPath("double/grad.npy"));
+  const auto found = EvaluateAll(*model, 16, x.data<float>());
+  for (size_t row = 0; row < found.energies.size(); ++row) {
+    const double energy = energies.data<double>()[row];
+    EXPECT_NEAR(found.energies[row], energy, 1e-13 * std::abs(energy));
+  }
+  for (size_t i = 0; i < found.gradients.size(); ++i) {  // float32
+    const double slope = gradients.data<double>()[i];
+    EXPECT_NEAR(found.gradients[i], slope, 0x1p-24 * std::abs(slope) + 1e-14);
+  }
+}
 
 // Against PyTorch in double precision (deploy/training/make_golden.py).
 TEST_P(GoldenModelTest, EnergiesAndGradientsAreThoseOfPyTorch) {

@@ -40,31 +40,53 @@ Graph EnergyGraphOf(const internal::OpenedModel& model, int rows) {
   return *std::move(graph);
 }
 
-// Expects row 0 of `law` for the block's variable at `variable` to be what
-// energies of `state` say.
+// The parameters [n] or [n, q] of a block given one state, in double.
+std::vector<double> Parameters(const internal::Conditional& block,
+                               const std::vector<float>& state) {
+  if (!block.table.has_value()) {
+    const Tensor law = Evaluate(block.graph, state)[0];
+    return {law.data<double>().begin(), law.data<double>().end()};
+  }
+  const internal::NeighbourTable& table = *block.table;
+  const auto n = static_cast<size_t>(block.variables);
+  const auto q = static_cast<size_t>(std::max<int64_t>(block.classes, 1));
+  std::vector<double> sums(table.bias.begin(), table.bias.end());
+  for (size_t edge = 0; edge < table.weights.size(); ++edge) {
+    const auto neighbour = static_cast<size_t>(table.neighbours[edge]);
+    for (size_t a = 0; a < q; ++a) {
+      sums[edge % n * q + a] +=
+          double{table.weights[edge]} * state[neighbour * q + a];
+    }
+  }
+  return sums;
+}
+
+// Expects the parameters of a block's variable to be what energies of `state`
+// say: differences of parameters are differences of energies.
 void ExpectLaw(const internal::OpenedModel& model,
                const internal::Conditional& block, size_t variable,
-               const std::vector<float>& state, const Tensor& law) {
-  const bool binary = block.law == internal::Conditional::Law::kBernoulli;
-  const size_t width =
-      binary ? 1 : static_cast<size_t>(model.settings.info.domain.classes);
-  const size_t values = binary ? 2 : width;
+               const std::vector<float>& state,
+               const std::vector<double>& parameters) {
+  const auto q = static_cast<size_t>(block.classes);
+  const size_t width = std::max<size_t>(q, 1);
+  const size_t values = std::max<size_t>(q, 2);
   std::vector<float> states;
   for (size_t value = 0; value < values; ++value) {
     std::vector<float> changed = state;
+    const size_t at = static_cast<size_t>(block.sites[variable]) * width;
     for (size_t i = 0; i < width; ++i) {
-      const int64_t at = block.coordinates[variable * width + i];
-      changed[static_cast<size_t>(at)] =
-          binary ? static_cast<float>(value) : (i == value ? 1.0F : 0.0F);
+      changed[at + i] =
+          q == 0 ? static_cast<float>(value) : (i == value ? 1.0F : 0.0F);
     }
     states.insert(states.end(), changed.begin(), changed.end());
   }
   const std::vector<double> energies = ReferenceEnergies(model, states);
-  const double log_z = LogZ(energies);
-  for (size_t i = 0; i < width; ++i) {
-    const double expected = std::exp(-energies[binary ? 1 : i] - log_z);
-    EXPECT_NEAR(law.data<double>()[variable * width + i], expected, 1e-9)
-        << block.name << " variable " << variable;
+  const double* law = &parameters[variable * width];
+  for (size_t value = 1; value < values; ++value) {
+    const double expected = energies[0] - energies[value];
+    const double found = q == 0 ? law[0] : law[value] - law[0];
+    // Sums of the table are rounded to float.
+    EXPECT_NEAR(found, expected, 1e-6) << "variable " << variable;
   }
 }
 
@@ -203,31 +225,31 @@ void ExpectConditionalsMatch(const internal::OpenedModel& model,
                              const std::vector<float>& states) {
   const auto d = static_cast<size_t>(model.settings.info.dimension);
   ASSERT_OK_AND_ASSIGN(const auto blocks, model.source->Conditionals(1));
-  std::vector<int> covered(d);
+  ASSERT_EQ(blocks.size(), model.settings.info.blocks.size());
+  const int64_t classes = model.settings.info.domain.classes;
+  std::vector<int> covered(d /
+                           static_cast<size_t>(std::max(classes, int64_t{1})));
   for (const internal::Conditional& block : blocks) {
-    const bool binary = block.law == internal::Conditional::Law::kBernoulli;
-    const size_t width =
-        binary ? 1 : static_cast<size_t>(model.settings.info.domain.classes);
-    for (const int64_t i : block.coordinates) ++covered[i];
+    ASSERT_EQ(block.classes, classes);
+    ASSERT_EQ(block.variables, static_cast<int64_t>(block.sites.size()));
+    for (const int32_t site : block.sites) ++covered[static_cast<size_t>(site)];
     for (size_t at = 0; at < states.size(); at += d) {
       std::vector<float> state(states.begin() + at, states.begin() + at + d);
-      const Tensor law = Evaluate(block.graph, state)[0];
-      const size_t variables = block.coordinates.size() / width;
-      for (size_t variable = 0; variable < variables; ++variable) {
-        ExpectLaw(model, block, variable, state, law);
+      const std::vector<double> law = Parameters(block, state);
+      for (size_t i = 0; i < block.sites.size(); ++i) {
+        ExpectLaw(model, block, i, state, law);
       }
       // The others of the block may take any value.
-      for (size_t i = 0; binary && i < block.coordinates.size(); ++i) {
-        float& value = state[static_cast<size_t>(block.coordinates[i])];
+      for (const int32_t site : block.sites) {
+        if (classes > 0) break;
+        float& value = state[static_cast<size_t>(site)];
         value = 1 - value;
       }
-      const Tensor again = Evaluate(block.graph, state)[0];
-      for (size_t i = 0; i < block.coordinates.size(); ++i) {
-        EXPECT_EQ(again.data<double>()[i], law.data<double>()[i]);
-      }
+      EXPECT_EQ(Parameters(block, state), law);
     }
   }
-  EXPECT_EQ(covered, std::vector<int>(d, 1)) << "blocks cover the state once";
+  EXPECT_EQ(covered, std::vector<int>(covered.size(), 1))
+      << "blocks cover the state once";
 }
 
 }  // namespace basin::testing

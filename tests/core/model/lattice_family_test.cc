@@ -1,6 +1,8 @@
 // Ising and Potts models against exact values and sums over all states.
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -64,6 +66,28 @@ TEST(LatticeFamilyTest, IsingOnATorusHasItsExactValues) {
     EXPECT_NEAR(MeanEnergy(energies) / (16 * exact.k), exact.energy_per_site,
                 1e-6);
   }
+}
+
+// Numbers that float32 does not hold, from the configuration and from a file.
+TEST(LatticeFamilyTest, Float64KeepsCouplingsAndFields) {
+  const ModelFolder folder;
+  folder.Write("m",
+               "family: LATTICE precision: FLOAT64 lattice { size: 3 "
+               "coupling: 0.1 field: 0.3 boundary: FREE }");
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  // Two edges and three sites of spin up.
+  EXPECT_NEAR(EvaluateAll(*model, 1, {1, 1, 1}).energies[0],
+              -(2 * 0.1 + 3 * 0.3), 1e-15);
+  const double couplings[] = {0.1, 0.7, 0};
+  std::string bytes(sizeof(couplings), '\0');
+  std::memcpy(bytes.data(), couplings, sizeof(couplings));
+  folder.Write("m",
+               "family: LATTICE precision: FLOAT64 lattice { size: 3 "
+               "field: 0.3 boundary: FREE }",
+               SafetensorsBuilder().Raw("J0", "F64", {3}, bytes).Build());
+  ASSERT_OK_AND_ASSIGN(const auto of_file, folder.Load("m"));
+  EXPECT_NEAR(EvaluateAll(*of_file, 1, {1, 1, 1}).energies[0],
+              -(0.1 + 0.7 + 3 * 0.3), 1e-15);
 }
 
 TEST(LatticeFamilyTest, AnOpenChainHasItsExactValue) {
@@ -203,6 +227,53 @@ TEST(LatticeFamilyTest, ConditionalsMatch) {
   ExpectConditionalsMatch(potts,
                           {all.begin() + 18 * 100, all.begin() + 18 * 102});
   ExpectGradientMatches(potts, RandomFloats(18 * 3, 2));
+}
+
+// Wide enough for the runs of NeighbourField, with an odd rest behind them.
+TEST(LatticeFamilyTest, ServedLawsAreThoseOfTheEnergies) {
+  for (const bool periodic : {false, true}) {
+    const Box3 box = RandomBox(3, 4, 70, periodic);
+    const ModelFolder folder;
+    folder.Write(
+        "m",
+        absl::StrCat("family: LATTICE lattice { size: [3, 4, 70] ",
+                     "boundary: ", periodic ? "PERIODIC" : "FREE", " }"),
+        FileOf(box));
+    ASSERT_OK_AND_ASSIGN(const auto opened, folder.Open("m"));
+    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+    const size_t d = box.h.size();
+    std::vector<float> x = RandomFloats(d, 11);
+    for (float& value : x) value = value > 0 ? 1 : 0;
+    // Each with one site flipped.
+    std::vector<float> flipped;
+    for (size_t i = 0; i < d; ++i) {
+      flipped.insert(flipped.end(), x.begin(), x.end());
+      flipped[i * d + i] = 1 - x[i];
+    }
+    const double energy = ReferenceEnergies(opened, x)[0];
+    const std::vector<double> energies = ReferenceEnergies(opened, flipped);
+    Workspace workspace;
+    ASSERT_OK(model->backend().Reserve(workspace, model->workspace_bytes()));
+    const auto function = model->Bind(16, workspace);
+    ASSERT_OK_AND_ASSIGN(const DeviceMemory states,
+                         model->backend().Allocate(16 * d * sizeof(float)));
+    auto* rows = reinterpret_cast<float*>(states.get());
+    std::copy(x.begin(), x.end(), rows + 2 * d);
+    std::vector<int> covered(d);
+    for (int block = 0; block < function->blocks(); ++block) {
+      ASSERT_OK_AND_ASSIGN(const BlockLaw law, function->LawOf(block, 3, rows));
+      ASSERT_NE(law.sites, nullptr);
+      for (int64_t i = 0; i < law.variables; ++i) {
+        const auto site = static_cast<size_t>(law.sites[i]);
+        const double change = energies[site] - energy;
+        EXPECT_NEAR(law.parameter[2 * law.variables + i],
+                    x[site] == 1 ? change : -change, 1e-5)
+            << "site " << site;
+        ++covered[site];
+      }
+    }
+    EXPECT_EQ(covered, std::vector<int>(d, 1));
+  }
 }
 
 TEST(LatticeFamilyTest, IsServedWithItsDomain) {

@@ -53,6 +53,29 @@ TEST(MixtureFamilyTest, EnergiesAreThoseOfPyTorch) {
   }
 }
 
+// E = x^2 / (2 s) + log(2 pi s) / 2 - log w, of means and variances that
+// float32 does not hold.
+TEST(MixtureFamilyTest, Float64KeepsTheNumbersOfTheConfiguration) {
+  const ModelFolder folder;
+  folder.Write("m",
+               "family: MIXTURE precision: FLOAT64 mixture { "
+               "component { weight: 1 mean: [0.1] covariance: [0.3] } "
+               "component { weight: 2 mean: [-0.7] covariance: [1.1] } }");
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  const auto density = [](double x, double weight, double mean, double s) {
+    return weight / 3 * std::exp(-(x - mean) * (x - mean) / (2 * s)) /
+           std::sqrt(2 * std::numbers::pi * s);
+  };
+  const std::vector<float> states = {-2, -0.5F, 0, 0.75F, 3};
+  const auto found = EvaluateAll(*model, 16, states);
+  for (size_t row = 0; row < states.size(); ++row) {
+    const double x = states[row];
+    const double want =
+        -std::log(density(x, 1, 0.1, 0.3) + density(x, 2, -0.7, 1.1));
+    EXPECT_NEAR(found.energies[row], want, 1e-14 * (1 + std::abs(want)));
+  }
+}
+
 // By the midpoint rule: mass, mean and second moments of the density.
 TEST(MixtureFamilyTest, TheDensityHasItsMoments) {
   const ModelFolder folder;

@@ -192,7 +192,24 @@ INSTANTIATE_TEST_SUITE_P(
                   "replay.restart_probability: expected 0 to 1, got 1.5"},
         BadConfig{"limits { max_chains: -1 }", "limits.max_chains"},
         BadConfig{"limits { max_tile_rows: 5000 }",
-                  "limits.max_tile_rows: expected 0 to 4096, got 5000"}));
+                  "limits.max_tile_rows: expected 0 to 4096, got 5000"},
+        BadConfig{"log_z { standard_error: 0 }",
+                  "log_z.value: expected a finite number, got none"},
+        BadConfig{"log_z { value: inf standard_error: 0 }",
+                  "log_z.value: expected a finite number, got inf"},
+        BadConfig{"log_z { value: 1 }",
+                  "log_z.standard_error: expected 0 if the value is exact, "
+                  "got none"},
+        BadConfig{"log_z { value: 1 standard_error: -0.5 }",
+                  "log_z.standard_error: expected a finite number, at least 0"},
+        BadConfig{"log_z { value: 1 standard_error: nan }",
+                  "log_z.standard_error"},
+        BadConfig{"log_z { value: 1 standard_error: 1 version: -1 }",
+                  "log_z.version"},
+        BadConfig{"log_z { value: 1 standard_error: 1 } "
+                  "log_z { value: 2 standard_error: 1 }",
+                  "log_z.version: expected one log_z for each version, got "
+                  "two of version 0"}));
 
 TEST(ModelSettingsTest, FilesAreBounded) {
   TempDir folder;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/backend/cpu/tile_ops_cpu.h"
+#include "core/base/status_macros.h"
 #include "core/model/initial_states.h"
 #include "tests/core/backend/host_tile.h"
 #include "tests/testing/status_matchers.h"
@@ -21,10 +22,7 @@ void Fill(const ChainRun& run, const ChainCoefficients& coefficients,
   for (int b = 0; b < host.tile().rows; ++b) {
     host.seed[b] = run.seed;
     host.chain[b] = run.chains[first + b];
-    host.drift[b] = coefficients.drift;
-    host.noise[b] = coefficients.noise;
-    host.clip[b] = coefficients.clip;
-    host.beta[b] = coefficients.beta;
+    host.coefficients[b] = coefficients;
     host.lower[b] = run.box.lower;
     host.upper[b] = run.box.upper;
     const std::vector<float> state = run.start(host.chain[b]);
@@ -32,9 +30,68 @@ void Fill(const ChainRun& run, const ChainCoefficients& coefficients,
     std::copy(state.begin(), state.end(),
               host.position.begin() + b * dimension);
   }
+  if (!run.scale.empty()) host.SetScale(run.scale);
+  if (!run.lower.empty()) host.SetBox(run.lower, run.upper);
+  if (!run.factor.empty()) host.SetFactor(run.factor);
+}
+
+// The carried state of row `from` becomes that of row `to` of another tile.
+void Carry(const Transition& transition, const ChainTile& source, int from,
+           const ChainTile& target, int to) {
+  const int64_t d = source.dimension;
+  const auto copy = [=](const float* a, float* b) {
+    std::copy_n(a + from * d, d, b + to * d);
+  };
+  copy(source.position, target.position);
+  target.chain[to] = source.chain[from];
+  target.step[to] = source.step[from];
+  if (transition.carried() != Carried::kNothing) {
+    target.energy[to] = source.energy[from];
+  }
+  if (transition.carried() == Carried::kEnergyAndGradient) {
+    copy(source.grad_energy, target.grad_energy);
+  }
+  if (transition.carries_momentum()) copy(source.momentum, target.momentum);
+}
+
+// What is not carried is other in each tile.
+void Stain(const Transition& transition, HostTile& host) {
+  std::fill(host.proposal.begin(), host.proposal.end(), 7.0F);
+  std::fill(host.proposal_momentum.begin(), host.proposal_momentum.end(), 7.0F);
+  if (transition.carries_momentum()) return;
+  std::fill(host.momentum.begin(), host.momentum.end(), 7.0F);
+}
+
+absl::Status Advance(const Transition& transition, EnergyFunction& energy,
+                     const TileOps& ops, const ChainRun& run, int64_t steps,
+                     ChainTile& tile) {
+  for (int64_t step = 0; step < steps; ++step) {
+    BASIN_RETURN_IF_ERROR(transition.Step(energy, ops, tile));
+    for (int b = 0; b < tile.rows; ++b) ++tile.step[b];
+    if (run.on_step) run.on_step(tile);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
+
+std::vector<const Transition*> ContinuousTransitions() {
+  std::vector<const Transition*> fitting;
+  for (const Transition* transition : AllTransitions()) {
+    if (CheckFits(transition->kind(), ModelInfo()).ok()) {
+      fitting.push_back(transition);
+    }
+  }
+  return fitting;
+}
+
+TransitionParams ParamsOf(TransitionKind kind) {
+  return {.kind = kind,
+          .step_size = 0.1,
+          .noise_std = 0.2,
+          .gradient_clip = 0.5,
+          .leaps = 3};
+}
 
 std::vector<uint64_t> FirstChains(int count) {
   std::vector<uint64_t> chains(count);
@@ -63,19 +120,26 @@ std::vector<float> RunChains(const Transition& transition, RowEnergy& energy,
   for (size_t first = 0; first < run.chains.size(); first += run.tile_rows) {
     const auto rows = static_cast<int>(
         std::min<size_t>(run.tile_rows, run.chains.size() - first));
-    HostTile host(rows, energy.dimension(),
-                  std::max(run.tile_rows, run.tile_capacity));
+    const int capacity = std::max(run.tile_rows, run.tile_capacity);
+    HostTile host(rows, energy.dimension(), capacity);
     Fill(run, *coefficients, first, host);
+    Stain(transition, host);
     ChainTile& tile = host.tile();
     EXPECT_OK(energy.EnergyAndGradient(rows, tile.position, tile.energy,
                                        tile.grad_energy));
-    for (int64_t step = 0; step < run.steps; ++step) {
-      EXPECT_OK(transition.Step(energy, *ops, tile));
-      for (int b = 0; b < rows; ++b) ++tile.step[b];
-      if (run.on_step) run.on_step(tile);
+    const int64_t before = std::min(run.cut_after, run.steps);
+    EXPECT_OK(Advance(transition, energy, *ops, run, before, tile));
+    HostTile next(rows, energy.dimension(), capacity);
+    Fill(run, *coefficients, first, next);
+    for (int b = 0; b < rows; ++b) {
+      Carry(transition, tile, b, next.tile(), rows - 1 - b);
     }
-    states.insert(states.end(), tile.position,
-                  tile.position + rows * tile.dimension);
+    EXPECT_OK(Advance(transition, energy, *ops, run, run.steps - before,
+                      next.tile()));
+    for (int b = rows - 1; b >= 0; --b) {
+      const float* state = next.tile().position + b * tile.dimension;
+      states.insert(states.end(), state, state + tile.dimension);
+    }
   }
   return states;
 }

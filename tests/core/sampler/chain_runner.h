@@ -16,8 +16,15 @@ struct ChainRun {
   TransitionParams params;
   double inverse_temperature = 1;
   Box box;
+  std::vector<float> scale;   // [D]; empty = none
+  std::vector<float> factor;  // [D, D]; empty = none
+  std::vector<float> lower;   // [D], in the place of `box`; empty = none
+  std::vector<float> upper;   // [D]
   uint64_t seed = 1;
   int64_t steps = 1;
+  // After so many steps the tile's chains go to another one, in reverse order,
+  // with what the transition says that it carries; 0 = never.
+  int64_t cut_after = 0;
   // Chain indices in the order in which they are put into tiles.
   std::vector<uint64_t> chains;
   // The starting state [D] of a chain.
@@ -28,6 +35,13 @@ struct ChainRun {
   // Called after every step with the tile's chains; may be empty.
   std::function<void(const ChainTile& tile)> on_step;
 };
+
+// Those of AllTransitions() that move in R^D.
+std::vector<const Transition*> ContinuousTransitions();
+
+// Parameters that every continuous transition accepts: step size .1, noise .2,
+// clip .5, 3 leaps.
+TransitionParams ParamsOf(TransitionKind kind);
 
 // Chains 0 .. count - 1.
 std::vector<uint64_t> FirstChains(int count);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -65,7 +66,10 @@ double ReferenceEss(const ChainTraces& traces) {
   for (int64_t t = 0; t + 1 < n; t += 2) {
     const double even = t == 0 ? 1 : 1 - (within - covariance[t]) / total;
     const double pair = even + 1 - (within - covariance[t + 1]) / total;
-    if (pair <= 0) break;
+    if (pair <= 0) {
+      tau += std::max(even, 0.0);
+      break;
+    }
     last = std::min(last, pair);
     tau += 2 * last;
   }
@@ -134,6 +138,150 @@ TEST(DiagnosticsTest, EssIsItsDefinition) {
   }
 }
 
+// Knuth's 64-bit linear congruential generator, as in make_diagnostics.py:
+// multiples of 2^-24 in [0, 1).
+class Uniforms {
+ public:
+  double operator()() {
+    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<double>(state_ >> 40) * 0x1p-24;
+  }
+
+ private:
+  uint64_t state_ = 1;
+};
+
+// One draw of the laws of make_diagnostics.py.
+double Draw(std::string_view law, int64_t chain, double previous, double u) {
+  if (law == "independent") return u;
+  if (law == "autoregressive") return 0.875 * previous + (u - 0.5);
+  if (law == "antithetic") return -0.5 * previous + (u - 0.5);
+  if (law == "shifted") return u + 0.25 * static_cast<double>(chain);
+  const double v = 2 * u - 1;
+  if (law == "scaled") return v * static_cast<double>(1 + chain);
+  if (law == "heavy_tailed") return u > 0 ? v / (1 - std::abs(v)) : 0;
+  return std::floor(20 * u * u * u);  // "ties"
+}
+
+ChainTraces TracesOf(std::string_view law, int64_t chains, int64_t draws) {
+  ChainTraces traces{
+      .chains = chains, .draws = draws, .quantities = 1, .values = {}};
+  Uniforms uniform;
+  for (int64_t c = 0; c < chains; ++c) {
+    double x = 0;
+    for (int64_t d = 0; d < draws; ++d) {
+      x = Draw(law, c, x, uniform());
+      traces.values.push_back(static_cast<float>(x));
+    }
+  }
+  return traces;
+}
+
+struct Golden {
+  std::string_view law;
+  int64_t chains;
+  int64_t draws;
+  double split_rhat;
+  double rank_rhat;
+  double mean_ess;
+  double bulk_ess;
+  double tail_ess;
+};
+
+// Printed by tests/data/make_diagnostics.py.
+constexpr Golden kArviz[] = {
+    {"independent", 4, 100, 0.995843753443, 1.00257994263, 479.802932098,
+     450.167536809, 416.067586901},
+    {"autoregressive", 4, 500, 1.01442281933, 1.01407386867, 158.706576135,
+     162.160199158, 340.632166679},
+    {"autoregressive", 1, 64, 1.44302836824, 1.42061507096, 2.33758329556,
+     2.37894703948, 17.7750402464},
+    {"autoregressive", 3, 333, 1.00490266789, 1.01022459448, 101.223895147,
+     101.290218389, 224.57604486},
+    {"antithetic", 4, 200, 0.995725119565, 0.997589315186, 2322.47198959,
+     2322.47198959, 898.398032363},
+    {"shifted", 4, 100, 1.46316724315, 1.44816623079, 8.4689075954,
+     8.64730992176, 39.1948517718},
+    {"scaled", 4, 200, 0.997546405286, 1.23265747606, 874.269844029,
+     877.02067512, 60.3322660948},
+    {"heavy_tailed", 4, 500, 0.999038154199, 1.00028120107, 2001.19031943,
+     2018.93754455, 1999.73219148},
+    {"ties", 4, 100, 0.995201131878, 1.00171786585, 499.652667015,
+     515.819872397, 443.318143774},
+};
+
+// ArviZ leaves out the last pair of lags. Only chains that do not mix get
+// there: we have fewer effective draws of them.
+void ExpectEss(double ess, double arviz) {
+  if (arviz < 100) {
+    EXPECT_LE(ess, arviz);
+    EXPECT_GE(ess, 0.9 * arviz);
+  } else {
+    EXPECT_NEAR(ess / arviz, 1, 1e-8);
+  }
+}
+
+TEST(DiagnosticsTest, AgreesWithArviz) {
+  for (const Golden& golden : kArviz) {
+    const ChainTraces traces =
+        TracesOf(golden.law, golden.chains, golden.draws);
+    SCOPED_TRACE(testing::Message() << golden.law << " " << golden.draws);
+    EXPECT_NEAR(SplitRhat(traces, 0) / golden.split_rhat, 1, 1e-9);
+    EXPECT_NEAR(RankRhat(traces, 0) / golden.rank_rhat, 1, 1e-9);
+    ExpectEss(EffectiveSampleSize(traces, 0), golden.mean_ess);
+    ExpectEss(BulkEss(traces, 0), golden.bulk_ess);
+    ExpectEss(TailEss(traces, 0), golden.tail_ess);
+  }
+}
+
+// Bulk ESS averaged over independent runs: tau = (1 + rho) / (1 - rho).
+TEST(DiagnosticsTest, BulkEssOfAutoregressionsIsKnown) {
+  for (const double rho : {-0.3, 0.0, 0.6, 0.9}) {
+    constexpr int64_t kRuns = 20;
+    const ChainTraces all = Autoregression(4 * kRuns, 2000, rho);
+    double mean_tau = 0;
+    for (int64_t run = 0; run < kRuns; ++run) {
+      ChainTraces traces{
+          .chains = 4, .draws = 2000, .quantities = 1, .values = {}};
+      traces.values.assign(all.values.begin() + run * 8000,
+                           all.values.begin() + (run + 1) * 8000);
+      mean_tau += 8000 / BulkEss(traces, 0) / kRuns;
+    }
+    EXPECT_NEAR(mean_tau * (1 - rho) / (1 + rho), 1, 0.1) << rho;
+  }
+}
+
+TEST(DiagnosticsTest, RanksSeeWhatMomentsMiss) {
+  // Equal means, scales 1 and 3.
+  ChainTraces scales = Autoregression(4, 1000, 0);
+  for (size_t i = 2000; i < 4000; ++i) scales.values[i] *= 3;
+  EXPECT_LT(SplitRhat(scales, 0), 1.01);
+  EXPECT_GT(RankRhat(scales, 0), 1.1);
+  // Cauchy draws, half of the chains shifted: their variance hides it.
+  ChainTraces cauchy = Autoregression(4, 1000, 0);
+  for (int64_t i = 0; i < 4000; ++i) {
+    cauchy.values[i] /= static_cast<float>(Normal(9, i));
+    if (i >= 2000) cauchy.values[i] += 2;
+  }
+  EXPECT_LT(SplitRhat(cauchy, 0), 1.02);
+  EXPECT_GT(RankRhat(cauchy, 0), 1.05);
+}
+
+TEST(DiagnosticsTest, RanksSurviveMonotoneMaps) {
+  const ChainTraces traces = Autoregression(4, 500, 0.5);
+  ChainTraces mapped = traces;
+  for (float& value : mapped.values) value = 8 * value * value * value;
+  EXPECT_EQ(BulkEss(mapped, 0), BulkEss(traces, 0));
+  EXPECT_NEAR(TailEss(mapped, 0), TailEss(traces, 0), 1e-9);
+}
+
+TEST(DiagnosticsTest, CoinsHaveOneTail) {
+  ChainTraces coin = Autoregression(4, 500, 0);
+  for (float& value : coin.values) value = value > 0 ? 1 : 0;
+  EXPECT_NEAR(RankRhat(coin, 0), SplitRhat(coin, 0), 1e-9);
+  EXPECT_NEAR(TailEss(coin, 0) / BulkEss(coin, 0), 1, 1e-9);
+}
+
 TEST(DiagnosticsTest, UndefinedWithoutEnoughVaryingDraws) {
   const ChainTraces cases[] = {
       {},
@@ -142,12 +290,27 @@ TEST(DiagnosticsTest, UndefinedWithoutEnoughVaryingDraws) {
       {.chains = 2,
        .draws = 4,
        .quantities = 1,
-       .values = {1, 1, 1, 1, 2, 2, 2, 2}},
+       .values = {.1F, .1F, .1F, .1F, .1F, .1F, .1F, .1F}},
   };
   for (const ChainTraces& traces : cases) {
     EXPECT_TRUE(std::isnan(Diagnose(traces).max_rhat));
-    EXPECT_TRUE(std::isnan(Diagnose(traces).min_ess));
+    EXPECT_TRUE(std::isnan(Diagnose(traces).max_split_rhat));
+    EXPECT_TRUE(std::isnan(Diagnose(traces).min_bulk_ess));
+    EXPECT_TRUE(std::isnan(Diagnose(traces).min_tail_ess));
   }
+}
+
+// Chains that stand still apart from each other have not mixed: no undefined
+// value may let them pass.
+TEST(DiagnosticsTest, FrozenChainsHaveNotMixed) {
+  ChainTraces traces{.chains = 4, .draws = 100, .quantities = 1, .values = {}};
+  for (int i = 0; i < 400; ++i) {
+    traces.values.push_back(static_cast<float>(i / 100));
+  }
+  EXPECT_GT(SplitRhat(traces, 0), 1e6);
+  EXPECT_GT(RankRhat(traces, 0), 1e6);
+  EXPECT_LT(EffectiveSampleSize(traces, 0), 10);
+  EXPECT_LT(BulkEss(traces, 0), 10);
 }
 
 TEST(DiagnosticsTest, DivergedChainsAreLeftOut) {
@@ -179,8 +342,10 @@ TEST(DiagnosticsTest, DiagnoseTakesTheWorstQuantity) {
     traces.values.push_back(7);  // does not vary
   }
   const Diagnostics worst = Diagnose(traces);
-  EXPECT_EQ(worst.max_rhat, SplitRhat(bad, 0));
-  EXPECT_EQ(worst.min_ess, EffectiveSampleSize(bad, 0));
+  EXPECT_EQ(worst.max_rhat, RankRhat(bad, 0));
+  EXPECT_EQ(worst.max_split_rhat, SplitRhat(bad, 0));
+  EXPECT_EQ(worst.min_bulk_ess, BulkEss(bad, 0));
+  EXPECT_EQ(worst.min_tail_ess, TailEss(bad, 0));
 }
 
 }  // namespace

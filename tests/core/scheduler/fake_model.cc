@@ -126,6 +126,7 @@ std::shared_ptr<const EnergyModel> MakeFakeModel(
   info.context = options.context;
   info.context_dimension = options.context_dimension;
   info.classes = options.classes;
+  info.initial = options.initial;
   return std::make_shared<FakeModel>(backend, std::move(info), options);
 }
 

@@ -71,6 +71,7 @@ struct FakeModelOptions {
   int64_t context_dimension = 0;
   // E(x, y) = y x_0.
   int64_t classes = 0;
+  InitialLaw initial = UniformLaw{};
   // Called at the start of every evaluation; an error becomes its result.
   std::function<absl::Status(int rows)> hook = nullptr;
 };

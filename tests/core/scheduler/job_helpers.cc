@@ -56,16 +56,14 @@ class LoneChain {
     BASIN_CHECK(
         backend_.Reserve(workspace_, spec.model->workspace_bytes()).ok());
     function_ = spec.model->Bind(size, workspace_);
-    tile_ = *buffer_.Shape(1, size, n);
+    tile_ =
+        *buffer_.Shape(1, size, n, {.momentum = transition_.uses_momentum()});
     const ChainCoefficients coefficients =
         *transition_.Configure(spec.transition, spec.inverse_temperature);
     std::copy_n(spec.initial.data() + chain * n, n, tile_.position);
     *tile_.seed = spec.seed;
     *tile_.chain = chain;
-    *tile_.drift = coefficients.drift;
-    *tile_.noise = coefficients.noise;
-    *tile_.clip = coefficients.clip;
-    *tile_.beta = coefficients.beta;
+    *tile_.coefficients = coefficients;
     *tile_.lower = spec.box.lower;
     *tile_.upper = spec.box.upper;
     Evaluate(transition_.carried() == Carried::kEnergyAndGradient, tile_.energy,

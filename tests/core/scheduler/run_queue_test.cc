@@ -37,7 +37,7 @@ class RunQueueTest : public ::testing::Test {
     auto job = std::make_shared<EndlessJob>(rows);
     const Demand need = {rows, 0, absl::Seconds(1)};
     BASIN_CHECK(run_queue_.Reserve(need).ok());
-    run_queue_.Start(job, queue.model,
+    run_queue_.Start(job, {queue.model, nullptr, nullptr},
                      {queue.model.get(), WorkKind::kTransition}, need);
     return job;
   }
@@ -55,7 +55,7 @@ class RunQueueTest : public ::testing::Test {
       work.remaining.push_back(range);
     }
     for (Queue* queue : queues) {
-      if (queue->model == work.model) ++queue->quanta;
+      if (queue->model == work.models.model) ++queue->quanta;
     }
   }
 

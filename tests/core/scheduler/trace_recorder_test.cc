@@ -10,13 +10,15 @@ namespace {
 
 using ::testing::ElementsAre;
 
+constexpr int64_t kMaxBytes = int64_t{64} << 20;
+
 // Value of a chain's coordinate at a draw.
 float At(int64_t chain, int64_t draw, int64_t i) {
   return static_cast<float>(chain * 1000 + draw * 10 + i);
 }
 
 TraceRecorder Recorded(int64_t chains, int64_t draws, int64_t dimension) {
-  TraceRecorder recorder(chains, draws, dimension);
+  TraceRecorder recorder(chains, draws, dimension, kMaxBytes);
   std::vector<float> state(dimension);
   for (int64_t c = 0; c < chains; ++c) {
     for (int64_t d = 0; d < draws; ++d) {
@@ -63,12 +65,38 @@ TEST(TraceRecorderTest, EmptyWithTooFewDraws) {
 }
 
 TEST(TraceRecorderTest, Bounded) {
-  EXPECT_EQ(TraceRecorder::Bytes(1000, 1000, 100), 64'000'000);
-  // 64 MiB hold 8 of 16 quantities, one, none.
-  EXPECT_EQ(TraceRecorder::Bytes(2048, 1024, 100), 64 << 20);
-  EXPECT_EQ(TraceRecorder::Bytes(4096, 4096, 100), 64 << 20);
-  EXPECT_EQ(TraceRecorder::Bytes(4096, 4097, 100), 0);
-  EXPECT_EQ(TraceRecorder::Bytes(int64_t{1} << 62, int64_t{1} << 62, 1), 0);
+  EXPECT_EQ(TraceRecorder::Bytes(1000, 1000, 100, kMaxBytes), 64'000'000);
+  // 64 MiB hold 16 of 16 quantities of 512 draws, 8, 1, and fewer draws.
+  EXPECT_EQ(TraceRecorder::Bytes(2048, 1024, 100, kMaxBytes), 64 << 20);
+  EXPECT_EQ(TraceRecorder::Bytes(4096, 4096, 100, kMaxBytes), 64 << 20);
+  EXPECT_EQ(
+      TraceRecorder::Bytes(int64_t{1} << 20, int64_t{1} << 40, 100, kMaxBytes),
+      64 << 20);
+  EXPECT_EQ(
+      TraceRecorder::Bytes(int64_t{1} << 62, int64_t{1} << 62, 1, kMaxBytes),
+      0);
+}
+
+TEST(TraceRecorderTest, LongTracesAreThinnedOut) {
+  // Room for 8 draws of 2 chains with one quantity.
+  TraceRecorder recorder(2, 1000, 5, 2 * 8 * sizeof(float));
+  const std::vector<float> state(5);
+  const auto record = [&](int64_t chain, int64_t from, int64_t to) {
+    for (int64_t d = from; d < to; ++d) {
+      recorder.Record(chain, d, static_cast<double>(1000 * chain + d + 1),
+                      state.data());
+    }
+  };
+  record(0, 0, 8);
+  record(1, 0, 8);
+  EXPECT_THAT(recorder.Copy(8, {1}).values,
+              ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  // One chain may be ahead of the other.
+  record(0, 8, 37);
+  EXPECT_THAT(recorder.Copy(8, {}).chains, 0) << "every 8th is kept now";
+  record(1, 8, 35);
+  EXPECT_THAT(recorder.Copy(35, {}).values,
+              ElementsAre(8, 16, 24, 32, 1008, 1016, 1024, 1032));
 }
 
 }  // namespace

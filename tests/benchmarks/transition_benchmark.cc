@@ -1,0 +1,149 @@
+// What transitions cost beside the energies: normals per second of one core,
+// and the share of a step of the MLP (D = 784, 64 rows) that is not spent in
+// evaluations.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/backend/chain_tile_buffer.h"
+#include "core/backend/cpu/tile_ops_cpu.h"
+#include "core/base/check.h"
+#include "core/model/energy_model.h"
+#include "core/sampler/transition.h"
+#include "tests/benchmarks/benchmark.h"
+#include "tests/benchmarks/mlp_repository.h"
+#include "tests/testing/temp_dir.h"
+
+namespace basin::benchmarks {
+namespace {
+
+constexpr int kRepetitions = 9;
+constexpr int kRows = 64;
+constexpr int kSteps = 200;
+
+// Chains 0 to 63 at the origin, with the coefficients of `kind`.
+class Tile {
+ public:
+  Tile(const Backend& backend, int64_t dimension, TransitionKind kind)
+      : buffer_(backend),
+        tile_(buffer_.Shape(kRows, kRows, dimension, {.momentum = true})
+                  .value()) {
+    const auto coefficients =
+        GetTransition(kind).Configure({.kind = kind, .step_size = 1e-3}, 1);
+    BASIN_CHECK(coefficients.ok());
+    for (int b = 0; b < kRows; ++b) {
+      tile_.seed[b] = 1;
+      tile_.chain[b] = b;
+      tile_.step[b] = 1;
+      tile_.coefficients[b] = *coefficients;
+      tile_.lower[b] = 0;
+      tile_.upper[b] = 1;
+    }
+    for (int64_t at = 0; at < kRows * dimension; ++at) {
+      tile_.position[at] = 0.5F;
+      tile_.momentum[at] = 0;
+    }
+  }
+  ChainTile& operator*() { return tile_; }
+
+ private:
+  ChainTileBuffer buffer_;
+  ChainTile tile_;
+};
+
+double NormalsPerSecond(const Backend& backend, CpuIsa isa) {
+  constexpr int64_t kDimension = 784;
+  const auto ops = CreateCpuTileOps(isa);
+  Tile tile(backend, kDimension, TransitionKind::kRandomWalk);
+  std::vector<double> seconds;
+  for (int i = 0; i < kRepetitions; ++i) {
+    seconds.push_back(Seconds([&] {
+      for (int step = 0; step < kSteps; ++step) {
+        ops->Displace(*tile, {.from = (*tile).position,
+                              .grad_energy = nullptr,
+                              .noise = TileOps::Noise::kOn,
+                              .to = (*tile).proposal});
+      }
+    }));
+  }
+  return kSteps * kRows * kDimension / Median(seconds);
+}
+
+// Forwards, and adds up the time.
+class TimedEnergy final : public EnergyFunction {
+ public:
+  explicit TimedEnergy(EnergyFunction& energy) : energy_(energy) {}
+  double seconds = 0;
+
+  absl::Status Energy(int rows, const float* x, double* energy) override {
+    absl::Status status;
+    seconds += Seconds([&] { status = energy_.Energy(rows, x, energy); });
+    return status;
+  }
+  absl::Status EnergyAndGradient(int rows, const float* x, double* energy,
+                                 float* grad_energy) override {
+    absl::Status status;
+    seconds += Seconds([&] {
+      status = energy_.EnergyAndGradient(rows, x, energy, grad_energy);
+    });
+    return status;
+  }
+
+ private:
+  EnergyFunction& energy_;
+};
+
+// The share of a transition's time that is not spent in evaluations.
+double Overhead(const EnergyModel& model, TransitionKind kind) {
+  const Backend& backend = model.backend();
+  Workspace workspace;
+  BASIN_CHECK(backend.Reserve(workspace, model.workspace_bytes()).ok());
+  const auto function = model.Bind(kRows, workspace);
+  const Transition& transition = GetTransition(kind);
+  Tile tile(backend, model.info().dimension, kind);
+  TimedEnergy energy(*function);
+  BASIN_CHECK(energy
+                  .EnergyAndGradient(kRows, (*tile).position, (*tile).energy,
+                                     (*tile).grad_energy)
+                  .ok());
+  std::vector<double> shares;
+  for (int i = 0; i < kRepetitions; ++i) {
+    energy.seconds = 0;
+    const double all = Seconds([&] {
+      for (int step = 0; step < kSteps; ++step) {
+        BASIN_CHECK(transition.Step(energy, backend.tile_ops(), *tile).ok());
+        for (int b = 0; b < kRows; ++b) ++(*tile).step[b];
+      }
+    });
+    shares.push_back((all - energy.seconds) / all);
+  }
+  return Median(shares);
+}
+
+void Run() {
+  const auto backend = CreateCpuBackend();
+  Report("normals_per_second_v3", NormalsPerSecond(*backend, CpuIsa::kV3));
+  if (DetectedIsa() >= CpuIsa::kV4) {
+    Report("normals_per_second_v4", NormalsPerSecond(*backend, CpuIsa::kV4));
+  }
+  const testing::TempDir folder;
+  WriteMlpRepository(folder.path());
+  const auto model = EnergyModel::Load(*backend, folder.path() + "/" + kMlpName,
+                                       kMlpName, 1, EnergyModel::LoadOptions());
+  BASIN_CHECK(model.ok());
+  for (const TransitionKind kind :
+       {TransitionKind::kUla, TransitionKind::kMala, TransitionKind::kHmc,
+        TransitionKind::kUnderdamped, TransitionKind::kUnderdampedMetropolis}) {
+    Report("overhead_" + std::string(Name(kind)), Overhead(**model, kind));
+  }
+}
+
+}  // namespace
+}  // namespace basin::benchmarks
+
+int main() {
+  basin::benchmarks::Run();
+  return 0;
+}
