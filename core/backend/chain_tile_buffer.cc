@@ -68,7 +68,8 @@ absl::StatusOr<ChainTile> ChainTileBuffer::Shape(int rows, int capacity,
                                                  int64_t dimension,
                                                  const Parts& parts) {
   BASIN_CHECK(rows >= 0 && capacity >= rows && dimension >= 0);
-  // Nine [capacity, D] arrays of floats and 112 bytes per row must be countable.
+  // Nine [capacity, D] arrays of floats and 112 bytes per row must be
+  // countable.
   constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 64;
   if (capacity > 0 && dimension > kMaxElements / capacity) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -107,9 +107,8 @@ std::vector<BadSample> BadTransitions() {
       {"StepSizeNaN", step(kNaN), kInvalid, "step_size"},
       {"StepSizeNegative", step(-1), kInvalid, "step_size"},
       {"StepSizeInfinite", step(kInf), kInvalid, "step_size"},
-      {"StepSizeMissing",
-       [](R& r) { r.mutable_transition()->mutable_random_walk(); }, kInvalid,
-       "step_size"},
+      {"StepSizeMissing", [](R& r) { r.mutable_transition()->mutable_ula(); },
+       kInvalid, "step_size"},
       {"NoiseNegative",
        [](R& r) {
          r.mutable_transition()->mutable_jem()->set_step_size(1);

@@ -117,8 +117,10 @@ TEST(DecodeSampleRequest, OneStateServesAllChains) {
   request.set_chains(2);
   *request.mutable_states() =
       TensorOf<float>(v1::FLOAT32, {1, 2, 3}, {0, .1F, .2F, .3F, .4F, .5F});
-  ASSERT_OK_AND_ASSIGN(const SamplePlan plan, Decode(request));
+  ASSERT_OK_AND_ASSIGN(SamplePlan plan, Decode(request));
   EXPECT_EQ(plan.init, SamplePlan::Init::kGiven);
+  EXPECT_EQ(plan.spec.initial.size(), 6u) << "not before it is admitted";
+  ASSERT_OK(FillInitialStates(SmallModel(), nullptr, plan).status());
   EXPECT_THAT(plan.spec.initial, ElementsAre(0, .1F, .2F, .3F, .4F, .5F, 0, .1F,
                                              .2F, .3F, .4F, .5F));
 }
