@@ -44,7 +44,9 @@ absl::StatusOr<std::vector<float>> FloatsOf(const std::string& bytes) {
         "resume_token: expected whole floats, got half of one");
   }
   std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) {
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+  }
   return values;
 }
 
