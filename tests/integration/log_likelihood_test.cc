@@ -92,15 +92,23 @@ void WriteModels(const std::string& repository) {
   CopyModel(repository, "regression", "regression", kLogZ);
 }
 
-const ServerProcess& Server() {
-  static const ServerProcess& server = *[] {
-    auto* folder = new TempDir();
-    WriteModels(folder->path());
+// A server of these models; they end with the test program.
+struct Served {
+  TempDir folder;
+  ServerProcess server;
+
+  Served() : server(OptionsFor(folder.path())) {}
+  static ServerProcess::Options OptionsFor(const std::string& repository) {
+    WriteModels(repository);
     ServerProcess::Options options;
-    options.models = folder->path();
-    return new ServerProcess(options);
-  }();
-  return server;
+    options.models = repository;
+    return options;
+  }
+};
+
+const ServerProcess& Server() {
+  static const Served served;
+  return served.server;
 }
 
 v1::ScoreRequest RequestOf(const std::string& model,
