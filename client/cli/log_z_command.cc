@@ -106,8 +106,8 @@ constexpr const char* kDescription =
     "estimates ln Z, Z = the integral or sum of exp(-beta E(x)), by annealed "
     "importance sampling (Neal 2001): chains start from the initial law, go "
     "through --levels energies from there to the model's, and each ends with "
-    "a weight whose mean is Z. The model's initial law has to be uniform on "
-    "its domain. Too few levels show as few effective weights.";
+    "a weight whose mean is Z. Too few levels show as few effective "
+    "weights.";
 
 }  // namespace
 
