@@ -101,7 +101,8 @@ absl::Status CheckBoxes(const SampleSpec& spec) {
   const int64_t dimension = spec.model->info().dimension;
   const Domain& domain = spec.model->info().domain;
   if (domain.kind != DomainKind::kContinuous &&
-      (spec.box != domain.box || !spec.box_lower.empty())) {
+      (spec.box.lower > domain.box.lower || spec.box.upper < domain.box.upper ||
+       !spec.box_lower.empty())) {
     return Invalid("box",
                    absl::StrCat("none in a ", std::string(Name(domain.kind)),
                                 " domain; clamp holds coordinates fixed"),
