@@ -25,7 +25,6 @@ constexpr int64_t kMaxCovarianceDimension = 1024;
 // What a request gets that has its step size tuned and asks for no warm-up.
 constexpr int64_t kTuningWarmup = 500;
 constexpr int64_t kIslands = 16;
-constexpr int64_t kMaxLevels = 100'000;
 
 using Request = v1::SampleRequest;
 
@@ -192,7 +191,7 @@ absl::Status DecodeTempering(const Request::Tempering& tempering,
                              SampleSpec& spec) {
   TemperingOptions& options = spec.tempering;
   options.swap_every = tempering.swap_every() == 0 ? 1 : tempering.swap_every();
-  constexpr int kMaxReplicas = 64;
+  constexpr int64_t kMaxReplicas = TemperingOptions::kMaxReplicas;
   if (tempering.ladder_size() > kMaxReplicas) {
     return Invalid("tempering.ladder",
                    absl::StrCat("at most ", kMaxReplicas, " levels"),
@@ -226,10 +225,11 @@ absl::Status DecodeSchedule(const Request::Annealing& annealing,
     return Invalid("annealing", "either schedule or levels", "both");
   }
   const int64_t levels = annealing.levels();
-  if (levels < 1 || levels > kMaxLevels) {
-    return Invalid("annealing.levels",
-                   absl::StrCat("1 to ", kMaxLevels, ", or a schedule"),
-                   levels);
+  if (levels < 1 || levels > AnnealingOptions::kMaxLevels) {
+    return Invalid(
+        "annealing.levels",
+        absl::StrCat("1 to ", AnnealingOptions::kMaxLevels, ", or a schedule"),
+        levels);
   }
   const double power = annealing.has_power() ? annealing.power() : 1;
   if (!(power >= 0.1 && power <= 10)) {

@@ -64,10 +64,9 @@ v1::SampleRequest Normalised(const v1::SampleRequest& request, uint64_t seed,
     *normalised.mutable_metric() = request.metric();
   }
   // Clamped values are in the states.
-  normalised.mutable_clamp()->clear_values();
-  if (!request.has_clamp()) normalised.clear_clamp();
+  if (request.has_clamp()) normalised.mutable_clamp()->clear_values();
   normalised.set_seed(seed);
-  const v1::Transition given = request.transition();
+  const v1::Transition& given = request.transition();
   TransitionToProto(result.transition, *normalised.mutable_transition());
   if (given.has_delayed_acceptance()) {
     *normalised.mutable_transition()

@@ -251,11 +251,8 @@ absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
     }
   }
   for (size_t at = 0; at < spec.initial.size(); ++at) {
-    float& value = spec.initial[at];
-    const size_t i = at % dimension;
-    value = spec.box_lower.empty()
-                ? std::clamp(value, spec.box.lower, spec.box.upper)
-                : std::clamp(value, spec.box_lower[i], spec.box_upper[i]);
+    const Box box = spec.box_of(at % dimension);
+    spec.initial[at] = std::clamp(spec.initial[at], box.lower, box.upper);
   }
   return draw;
 }
@@ -271,14 +268,11 @@ absl::Status FillClamped(const ModelInfo& model, SamplePlan& plan) {
     if (spec.scale[i] != 0) continue;
     const size_t chain = at / dimension / replicas;
     const float value = plan.clamped[one ? i : chain * dimension + i];
-    const float lower =
-        spec.box_lower.empty() ? spec.box.lower : spec.box_lower[i];
-    const float upper =
-        spec.box_upper.empty() ? spec.box.upper : spec.box_upper[i];
-    if (!(value >= lower && value <= upper)) {
+    const Box box = spec.box_of(i);
+    if (!(value >= box.lower && value <= box.upper)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "clamp.values: expected values in the request's box, [", lower, ", ",
-          upper, "] for coordinate ", i, ", got ", value));
+          "clamp.values: expected values in the request's box, [", box.lower,
+          ", ", box.upper, "] for coordinate ", i, ", got ", value));
     }
     spec.initial[at] = value;
   }

@@ -163,7 +163,7 @@ void AddAdaptation(CLI::App& command, EnsembleArguments& args) {
       .add_flag_function(
           "--adapt,!--no_adapt", Into(args.adapt),
           "tune step size and metric, or neither. Default: tune if "
-          "there is no step size, with a warm-up of at least 500")
+          "there is no step size, in a warm-up of 500 if none is given")
       ->group(kGroup);
   command
       .add_flag_function(
@@ -280,7 +280,7 @@ void AddAnnealing(CLI::App& command, EnsembleArguments& args) {
   command
       .add_option("--islands", args.islands,
                   "population: groups that are resampled among themselves. "
-                  "Default: 8")
+                  "Default: 16, or the greatest divisor of --chains below")
       ->group(kGroup);
   command
       .add_option("--resample_below", args.resample_below,

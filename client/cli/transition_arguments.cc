@@ -37,7 +37,7 @@ const Parameter kParameters[] = {
     {"leaps", "INT",
      "hmc: leapfrog steps, one gradient each, default 16; "
      "underdamped_metropolis: the same between decisions, default 1; "
-     "delayed_acceptance: steps in the cheap energy, default 1"},
+     "delayed_acceptance: steps in the cheap energy, default 4"},
     {"jitter", "FLOAT",
      "hmc: share of the length that is random, 0 to 1. Default: 0; 0.5 keeps "
      "a period of the motion from matching the length"},

@@ -5,6 +5,18 @@
 #include <utility>
 
 namespace basin::internal {
+namespace {
+
+// Passes each array that goes with a row's state to `visit`, with its width.
+template <typename Visit>
+void ForEachCarried(ChainRows& rows, const Visit& visit) {
+  visit(rows.states, rows.dimension);
+  visit(rows.energies, 1);
+  if (!rows.grad_energies.empty()) visit(rows.grad_energies, rows.dimension);
+  if (!rows.momenta.empty()) visit(rows.momenta, rows.dimension);
+}
+
+}  // namespace
 
 bool Anneals(const SampleSpec& spec, AnnealingOptions::Weights weights) {
   return !spec.annealing.schedule.empty() && spec.annealing.weights == weights;
@@ -65,15 +77,17 @@ ChainRows MakeRows(SampleSpec& spec, const Transition& transition) {
 }
 
 void SwapRows(int64_t a, int64_t b, ChainRows& rows) {
-  const auto swap = [&](auto& values, int64_t width) {
-    if (values.empty()) return;
+  ForEachCarried(rows, [a, b](auto& values, int64_t width) {
     const auto first = values.begin() + a * width;
     std::swap_ranges(first, first + width, values.begin() + b * width);
-  };
-  swap(rows.states, rows.dimension);
-  swap(rows.energies, 1);
-  swap(rows.grad_energies, rows.dimension);
-  swap(rows.momenta, rows.dimension);
+  });
+}
+
+void CopyRow(int64_t from, int64_t to, ChainRows& rows) {
+  ForEachCarried(rows, [from, to](auto& values, int64_t width) {
+    std::copy_n(values.begin() + from * width, width,
+                values.begin() + to * width);
+  });
 }
 
 }  // namespace basin::internal

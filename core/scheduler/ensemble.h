@@ -49,6 +49,8 @@ ChainRows MakeRows(SampleSpec& spec, const Transition& transition);
 
 // Exchanges the states of two rows, and what is carried with them.
 void SwapRows(int64_t a, int64_t b, ChainRows& rows);
+// Row `to` becomes a copy of row `from` in the same.
+void CopyRow(int64_t from, int64_t to, ChainRows& rows);
 
 // What the rows of replica k move by.
 struct ReplicaSettings {

@@ -19,9 +19,6 @@
 namespace basin::internal {
 namespace {
 
-constexpr int64_t kMaxReplicas = 64;
-constexpr int64_t kMaxLevels = 100'000;
-
 absl::Status Invalid(absl::string_view field, absl::string_view expected,
                      const absl::AlphaNum& got) {
   return absl::InvalidArgumentError(
@@ -246,9 +243,11 @@ absl::Status CheckTempering(const SampleSpec& spec) {
         absl::StrReplaceAll(ladder.message(), {{"betas", "tempering.ladder"}}));
   }
   const auto levels = static_cast<int64_t>(tempering.ladder.size());
-  if (levels > kMaxReplicas) {
-    return Invalid("tempering.ladder",
-                   absl::StrCat("at most ", kMaxReplicas, " levels"), levels);
+  if (levels > TemperingOptions::kMaxReplicas) {
+    return Invalid(
+        "tempering.ladder",
+        absl::StrCat("at most ", TemperingOptions::kMaxReplicas, " levels"),
+        levels);
   }
   if (tempering.ladder[0] != 1) {
     return Invalid("tempering.ladder[0]",
@@ -270,10 +269,11 @@ absl::Status CheckTempering(const SampleSpec& spec) {
 absl::Status CheckSchedule(const SampleSpec& spec) {
   const std::vector<double>& schedule = spec.annealing.schedule;
   const auto levels = static_cast<int64_t>(schedule.size());
-  if (levels > kMaxLevels || levels > spec.warmup) {
+  if (levels > AnnealingOptions::kMaxLevels || levels > spec.warmup) {
     return Invalid(
         "annealing.schedule",
-        absl::StrCat("at most ", std::min(kMaxLevels, spec.warmup),
+        absl::StrCat("at most ",
+                     std::min(AnnealingOptions::kMaxLevels, spec.warmup),
                      " levels: they share the warmup, ", spec.warmup),
         levels);
   }

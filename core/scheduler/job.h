@@ -47,6 +47,8 @@ struct AdaptationOptions {
 // temperatures, of which neighbours swap states; the first one is the chain
 // that the request sees.
 struct TemperingOptions {
+  static constexpr int64_t kMaxReplicas = 64;
+
   // Factors of inverse_temperature: the first is 1, strictly decreasing, > 0.
   // Empty = no tempering.
   std::vector<double> ladder;
@@ -58,6 +60,8 @@ struct TemperingOptions {
 // the warm-up: p_t(x) proportional to exp(-t b E(x)) where the first is
 // uniform, else to p_0(x)^(1 - t) exp(-t b E(x)).
 struct AnnealingOptions {
+  static constexpr int64_t kMaxLevels = 100'000;
+
   // t: strictly increasing, > 0, the last is 1. Empty = no annealing.
   std::vector<double> schedule;
   enum class Weights {
@@ -146,6 +150,10 @@ struct SampleSpec {
     return std::max<int64_t>(1, static_cast<int64_t>(tempering.ladder.size()));
   }
   int64_t rows() const { return chains * replicas(); }
+  // Where coordinate i lives.
+  Box box_of(size_t i) const {
+    return box_lower.empty() ? box : Box{box_lower[i], box_upper[i]};
+  }
 };
 
 // The states of all chains at one kept step. Rows of chains that diverged

@@ -13,22 +13,6 @@
 #include "core/sampler/resampling.h"
 
 namespace basin::internal {
-namespace {
-
-// Row `to` becomes a copy of `from`, but for its weight.
-void CopyRow(int64_t from, int64_t to, ChainRows& rows) {
-  const auto copy = [&](auto& values, int64_t width) {
-    if (values.empty()) return;
-    std::copy_n(values.begin() + from * width, width,
-                values.begin() + to * width);
-  };
-  copy(rows.states, rows.dimension);
-  copy(rows.energies, 1);
-  copy(rows.grad_energies, rows.dimension);
-  copy(rows.momenta, rows.dimension);
-}
-
-}  // namespace
 
 Population::Population(const SampleSpec& spec, const AnnealingPath& path)
     : path_(path),

@@ -266,13 +266,6 @@ SampleJobImpl::Rows SampleJobImpl::RowsFrom(int64_t row) {
   return rows;
 }
 
-int64_t SampleJobImpl::SeenRows(int64_t begin, int64_t end) const {
-  const auto seen_before = [&](int64_t row) {
-    return (row + rows_.replicas - 1) / rows_.replicas;
-  };
-  return seen_before(end) - seen_before(begin);
-}
-
 int64_t SampleJobImpl::FrameAt(int64_t done) const {
   const int64_t step = done - spec_.warmup;
   if (step <= 0) return -1;

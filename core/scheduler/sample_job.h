@@ -118,8 +118,8 @@ class SampleJobImpl final : public SampleJob, public RowJob {
     float* momenta = nullptr;
   };
   Rows RowsFrom(int64_t row);
-  // How many of the rows [begin, end) are chains that the request sees.
-  int64_t SeenRows(int64_t begin, int64_t end) const;
+  // Whether a row is a chain that the request sees.
+  bool IsSeen(int64_t row) const { return row % rows_.replicas == 0; }
   // The frame of the state after `done` transitions, or -1.
   int64_t FrameAt(int64_t done) const;
   // How many frames have been filled after `done` transitions.
@@ -161,7 +161,6 @@ class SampleJobImpl final : public SampleJob, public RowJob {
   void DescribeResume(const JobEnd& end, SampleResult* result);
   double MeanEnergy(int64_t replica) const;
   int64_t ChainOf(int64_t row) const { return row / rows_.replicas; }
-  bool IsSeen(int64_t row) const { return row % rows_.replicas == 0; }
 
   SampleSpec spec_;  // constant, but for what has been moved to rows_
   const Transition& transition_;

@@ -444,7 +444,7 @@ void SampleQuantum::Report(Group& group, Work* work) {
     const int64_t ended = ended_at_[row];
     if (ended == kAlive) {
       ++alive;
-      alive_seen += group.job->SeenRows(of_job, of_job + 1);
+      if (group.job->IsSeen(of_job)) ++alive_seen;
       continue;
     }
     // The state after `ended` transitions was the first that was not finite.
