@@ -16,6 +16,51 @@
 
 namespace basin {
 
+// What binary or categorical sites feel of each other where every site has
+// few neighbours: of site i = 0 .. n - 1 and class a
+//
+//   parameter = bias[i, a] + sum_k weights[k, i] * x[neighbours[k, i], a].
+//
+// Without neighbour k, weights[k, i] is 0 and neighbours[k, i] any site.
+// Arrays are device memory.
+//
+// On a lattice, the sites of a colour and their neighbours are mostly every
+// other site of the state, and weights and biases often the same. The runs say
+// so of kRun sites, i = kRun j + l with l = 0 .. kRun - 1, so that little is
+// read for them.
+struct NeighbourField {
+  static constexpr int kRun = 16;
+
+  enum class Kind : int16_t {
+    kNone,
+    kStride,   // see below, and the state holds first .. first + 2 kRun - 1
+    kUniform,  // that, and the same weight or bias for all
+  };
+  // neighbours[k, i] = first + 2 l, but for l = odd_lane.
+  struct Run {
+    int32_t first = 0;
+    float weight = 0;
+    Kind kind = Kind::kNone;
+    int16_t odd_lane = -1;  // none; round the edge of the lattice
+  };
+  // sites[i] = first + 2 l, for the block's own sites.
+  struct SiteRun {
+    int32_t first = 0;
+    float bias = 0;
+    Kind kind = Kind::kNone;
+  };
+
+  int64_t sites = 0;                    // n, those of the block
+  int64_t degree = 0;                   // k = 0 .. degree - 1
+  int64_t classes = 0;                  // q; 0 = binary
+  const int32_t* neighbours = nullptr;  // [degree, n], sites of the state
+  const float* weights = nullptr;       // [degree, n]
+  const float* bias = nullptr;          // [n], or [n, q]
+  // Of binary sites.
+  const Run* runs = nullptr;           // [n / kRun, degree]
+  const SiteRun* site_runs = nullptr;  // [n / kRun]
+};
+
 // Laws of variables that are independent of each other, for the rows of a
 // tile, and where their draws belong. Arrays are device memory, owned by whom
 // the law came from.
@@ -28,34 +73,22 @@ struct BlockLaw {
   Kind kind = Kind::kBernoulli;
   int64_t variables = 0;             // n
   int64_t classes = 0;               // q of kCategorical
-  const float* parameter = nullptr;  // [B, n], or [B, n, q]
+  const float* parameter = nullptr;  // [B, n], or [B, n, q]; null: of `field`
   const float* stddev = nullptr;     // [B, n] of kNormal
   float* hidden = nullptr;           // [B, n]; null: they are coordinates,
   const int32_t* sites = nullptr;    // [n]: these sites; or, if null,
   int64_t first_site = 0;            // n sites from here on
-};
 
-// What binary or categorical sites feel of each other where every site has
-// few neighbours: of site i = 0 .. n - 1 and class a
-//
-//   parameter = bias[i, a] + sum_k weights[k, i] * x[neighbours[k, i], a].
-//
-// Without neighbour k, weights[k, i] is 0 and neighbours[k, i] any site.
-// Arrays are device memory.
-//
-// On a lattice, neighbours of one colour's sites are mostly every other site:
-// runs[k, j] is 1 where neighbours[k, i] = neighbours[k, kRun j] + 2 (i - kRun
-// j) for i = kRun j to kRun j + kRun - 1, and the state does not end before
-// the site after the last of them.
-struct NeighbourField {
-  static constexpr int kRun = 16;
-  int64_t sites = 0;                    // n, those of the block
-  int64_t degree = 0;                   // k = 0 .. degree - 1
-  int64_t classes = 0;                  // q; 0 = binary
-  const int32_t* neighbours = nullptr;  // [degree, n], sites of the state
-  const float* weights = nullptr;       // [degree, n]
-  const float* bias = nullptr;          // [n], or [n, q]
-  const uint8_t* runs = nullptr;        // [degree, n / kRun]
+  // Parameters that are evaluated as the variables are drawn.
+  const NeighbourField* field = nullptr;
+  const float* given = nullptr;  // [B, D], the states that the field is of
+  float* scratch = nullptr;      // [scratch_floats()]
+
+  // For the parameters of as many variables as are drawn together.
+  static constexpr int64_t kPiece = 256;
+  int64_t scratch_floats() const {
+    return field == nullptr ? 0 : kPiece * (classes == 0 ? 1 : classes);
+  }
 };
 
 // Stateless. Thread-safe.
@@ -63,14 +96,9 @@ class DiscreteOps {
  public:
   virtual ~DiscreteOps() = default;
 
-  // parameter [rows, n] or [rows, n, q], from x [rows, dimension].
-  struct FieldInput {
-    int rows = 0;
-    int64_t dimension = 0;
-    const float* x = nullptr;
-  };
-  virtual void EvaluateField(const NeighbourField& field,
-                             const FieldInput& input,
+  // parameter [rows, n] or [rows, n, q] of the law's field, for tests: see
+  // DrawBlock(). REQUIRES: law.field is not null.
+  virtual void EvaluateField(const BlockLaw& law, int rows, int64_t dimension,
                              float* parameter) const = 0;
 
   // Draws all variables of `law` into law.hidden or the tile's position, for

@@ -53,7 +53,8 @@ std::string List(const IntList& values) {
 struct AttributePrinter {
   std::string operator()(std::monostate) const { return ""; }
   std::string operator()(const InputAttrs& a) const {
-    return absl::StrCat(" ", a.name);
+    return absl::StrCat(
+        " ", a.name, a.values == InputAttrs::Values::kBinary ? " binary" : "");
   }
   std::string operator()(const ConstantAttrs& a) const {
     const Tensor& value = a.value;

@@ -68,7 +68,11 @@ using ValueId = int32_t;
 using IntList = absl::InlinedVector<int64_t, 4>;
 
 struct InputAttrs {
+  // What the caller promises to put in.
+  enum class Values : uint8_t { kReal, kBinary };  // kBinary: 0, 1 or NaN
+
   std::string name;
+  Values values = Values::kReal;
 };
 struct ConstantAttrs {
   Tensor value;  // int64, or float32 or float64: see Narrow() in passes.h

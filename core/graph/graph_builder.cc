@@ -62,8 +62,10 @@ bool GraphBuilder::Known(absl::Span<const ValueId> ids) {
   return status_.ok();
 }
 
-ValueId GraphBuilder::Input(std::string name, const Shape& shape) {
-  return AddShapedNode(Op::kInput, {}, InputAttrs{std::move(name)}, shape);
+ValueId GraphBuilder::Input(std::string name, const Shape& shape,
+                            InputAttrs::Values values) {
+  return AddShapedNode(Op::kInput, {}, InputAttrs{std::move(name), values},
+                       shape);
 }
 
 ValueId GraphBuilder::Constant(Tensor value) {

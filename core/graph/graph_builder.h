@@ -38,7 +38,8 @@ class GraphBuilder {
   // Makes `status` the error, if none stuck yet.
   ValueId Fail(absl::Status status);
 
-  ValueId Input(std::string name, const Shape& shape);
+  ValueId Input(std::string name, const Shape& shape,
+                InputAttrs::Values values = InputAttrs::Values::kReal);
   ValueId Constant(Tensor value);
   // A scalar, float64 where float32 does not hold it.
   ValueId Constant(double value);

@@ -21,19 +21,64 @@ bool IsRange(const std::vector<int32_t>& sites) {
          sites.back() - sites.front() + 1 == static_cast<int64_t>(sites.size());
 }
 
-// NeighbourField::runs of a state of `sites` sites.
-std::vector<uint8_t> RunsOf(const std::vector<int32_t>& neighbours,
-                            int64_t variables, int64_t sites) {
-  constexpr int kRun = NeighbourField::kRun;
-  std::vector<uint8_t> runs;
-  const auto degree = static_cast<int64_t>(neighbours.size()) / variables;
-  for (int64_t k = 0; k < degree; ++k) {
-    for (int64_t at = 0; at + kRun <= variables; at += kRun) {
-      const int32_t* run = &neighbours[k * variables + at];
-      bool is_run = run[0] + 2 * kRun <= sites;
-      for (int l = 1; l < kRun; ++l) is_run &= run[l] == run[0] + 2 * l;
-      runs.push_back(is_run ? 1 : 0);
+using Field = NeighbourField;
+
+// What is said of `values` [kRun], if their sites have a stride.
+Field::Kind KindOf(const float* values) {
+  const bool uniform = std::all_of(values, values + Field::kRun,
+                                   [&](float v) { return v == values[0]; });
+  return uniform ? Field::Kind::kUniform : Field::Kind::kStride;
+}
+
+bool Fits(int64_t first, int64_t sites) {
+  return first >= 0 && first + 2 * Field::kRun <= sites;
+}
+
+// Of kRun neighbours in a state of `sites`, and their weights.
+Field::Run RunOf(const int32_t* neighbours, const float* weights,
+                 int64_t sites) {
+  // Where it would start by its middle: an end may be the odd one.
+  Field::Run run = {.first = neighbours[Field::kRun / 2] - Field::kRun,
+                    .weight = weights[0],
+                    .kind = KindOf(weights)};
+  int odd = 0;
+  for (int l = 0; l < Field::kRun; ++l) {
+    if (neighbours[l] == run.first + 2 * l) continue;
+    ++odd;
+    run.odd_lane = static_cast<int16_t>(l);
+  }
+  return odd <= 1 && Fits(run.first, sites) ? run : Field::Run();
+}
+
+// Of kRun sites in a state of `sites`, and their biases.
+Field::SiteRun SiteRunOf(const int32_t* own, const float* bias, int64_t sites) {
+  if (!Fits(own[0], sites)) return {};
+  for (int l = 0; l < Field::kRun; ++l) {
+    if (own[l] != own[0] + 2 * l) return {};
+  }
+  return {.first = own[0], .bias = bias[0], .kind = KindOf(bias)};
+}
+
+// NeighbourField::runs of the block.
+std::vector<Field::Run> RunsOf(const Conditional& block) {
+  const NeighbourTable& table = *block.table;
+  std::vector<Field::Run> runs;
+  const auto end = static_cast<int64_t>(table.neighbours.size());
+  for (int64_t i = 0; i + Field::kRun <= block.variables; i += Field::kRun) {
+    for (int64_t at = i; at < end; at += block.variables) {
+      runs.push_back(
+          RunOf(&table.neighbours[at], &table.weights[at], table.sites));
     }
+  }
+  return runs;
+}
+
+// NeighbourField::site_runs of the block.
+std::vector<Field::SiteRun> SiteRunsOf(const Conditional& block) {
+  std::vector<Field::SiteRun> runs;
+  for (int64_t i = 0; i + Field::kRun <= block.variables; i += Field::kRun) {
+    runs.push_back(
+        SiteRunOf(&block.sites[i], &block.table->bias[i], block.table->sites));
   }
   return runs;
 }
@@ -75,12 +120,16 @@ absl::Status BlockTables::Add(const Conditional& conditional) {
     BASIN_ASSIGN_OR_RETURN(block.field.neighbours, Upload(table.neighbours));
     BASIN_ASSIGN_OR_RETURN(block.field.weights, Upload(table.weights));
     BASIN_ASSIGN_OR_RETURN(block.field.bias, Upload(table.bias));
-    BASIN_ASSIGN_OR_RETURN(
-        block.field.runs,
-        Upload(RunsOf(table.neighbours, conditional.variables, table.sites)));
+    if (conditional.classes == 0) {
+      BASIN_ASSIGN_OR_RETURN(block.field.runs, Upload(RunsOf(conditional)));
+      BASIN_ASSIGN_OR_RETURN(block.field.site_runs,
+                             Upload(SiteRunsOf(conditional)));
+    }
   }
   const int64_t width = std::max<int64_t>(conditional.classes, 1);
-  parameters_ = std::max(parameters_, conditional.variables * width);
+  const int64_t evaluated =
+      block.has_field ? BlockLaw::kPiece : conditional.variables;
+  parameters_ = std::max(parameters_, evaluated * width);
   if (conditional.kind == BlockLaw::Kind::kNormal) {
     deviations_ = std::max(deviations_, conditional.variables);
   }
@@ -125,31 +174,28 @@ BlockScratch BlockScratch::At(const BlockTables& tables, int rows,
 }
 
 absl::StatusOr<BlockLaw> EvaluateBlock(const BlockPlans& plans, int block,
-                                       const BlockInput& input,
+                                       const float* x,
                                        const BlockScratch& scratch,
                                        Workspace& workspace) {
   const BlockTables::Block& of = plans.tables->blocks()[block];
   BlockLaw law = of.law;
-  law.parameter = scratch.parameter;
-  if (of.hidden) law.hidden = scratch.hidden;
   if (of.has_field) {
-    plans.tables->ops().EvaluateField(
-        of.field,
-        {.rows = input.rows, .dimension = input.dimension, .x = input.x},
-        scratch.parameter);
+    law.field = &of.field;
+    law.given = x;
+    law.scratch = scratch.parameter;
     return law;
   }
+  law.parameter = scratch.parameter;
+  if (of.hidden) law.hidden = scratch.hidden;
   const bool from_hidden = of.given == Conditional::Given::kHidden;
   const Plan& plan = *plans.plans[block];
   if (law.kind != BlockLaw::Kind::kNormal) {
-    BASIN_RETURN_IF_ERROR(plan.Run(workspace,
-                                   {from_hidden ? scratch.hidden : input.x},
-                                   {scratch.parameter}));
+    BASIN_RETURN_IF_ERROR(plan.Run(
+        workspace, {from_hidden ? scratch.hidden : x}, {scratch.parameter}));
     return law;
   }
   law.stddev = scratch.stddev;
-  BASIN_RETURN_IF_ERROR(plan.Run(workspace,
-                                 {from_hidden ? scratch.hidden : input.x},
+  BASIN_RETURN_IF_ERROR(plan.Run(workspace, {from_hidden ? scratch.hidden : x},
                                  {scratch.parameter, scratch.stddev}));
   return law;
 }

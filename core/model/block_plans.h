@@ -30,13 +30,12 @@ class BlockTables {
     NeighbourField field;
   };
   const std::vector<Block>& blocks() const { return blocks_; }
-  const DiscreteOps& ops() const { return backend_.tile_ops().discrete(); }
   // True if no plans are needed.
   bool all_fields() const;
 
   // Floats of one row.
   int64_t hidden() const { return hidden_; }          // of hidden units
-  int64_t parameters() const { return parameters_; }  // of the largest block
+  int64_t parameters() const { return parameters_; }  // of the largest plan
   int64_t deviations() const { return deviations_; }  // the same, of kNormal
 
   size_t bytes() const { return bytes_; }  // on the device
@@ -75,14 +74,9 @@ struct BlockScratch {
   static BlockScratch At(const BlockTables& tables, int rows, std::byte* base);
 };
 
-// EnergyFunction::LawOf() of x [rows, dimension].
-struct BlockInput {
-  int rows = 0;
-  int64_t dimension = 0;
-  const float* x = nullptr;
-};
+// EnergyFunction::LawOf() of x [rows, D].
 absl::StatusOr<BlockLaw> EvaluateBlock(const BlockPlans& plans, int block,
-                                       const BlockInput& input,
+                                       const float* x,
                                        const BlockScratch& scratch,
                                        Workspace& workspace);
 

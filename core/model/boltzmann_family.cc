@@ -68,7 +68,8 @@ class BoltzmannFamily final : public EnergySource {
     for (const size_t l : BlockOrder(layers_)) {
       GraphBuilder builder;
       BASIN_ASSIGN_OR_RETURN(const Shape shape, WithRows(rows, state_shape_));
-      const ValueId state = builder.Input("x", shape);
+      const ValueId state =
+          builder.Input("x", shape, InputAttrs::Values::kBinary);
       const std::vector<ValueId> units = Split(state, rows, builder);
       ValueId field = builder.BroadcastTo(builder.Constant(layers_[l].b),
                                           builder.shape(units[l]));

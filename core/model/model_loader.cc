@@ -26,9 +26,10 @@ constexpr int kReferenceRows = 16;
 constexpr int kSmallTiles[] = {1, 2, 4, 8};
 // Where nobody says otherwise, tiles grow until
 constexpr int kMaxTileRows = 1024;
-constexpr double kMaxTileSeconds = 2.5e-3;       // about a quantum, or
-constexpr int kAlwaysFits = 64;                  // beyond which
-constexpr size_t kCacheBytes = size_t{1} << 20;  // a workspace must fit in L2.
+constexpr double kMaxTileSeconds = 2.5e-3;  // about a quantum, or
+constexpr int kAlwaysFits = 64;             // beyond which
+// a workspace, or copies of states, must fit in L2.
+constexpr size_t kCacheBytes = size_t{1} << 20;
 
 // How often weights are held, about: as read, and packed for the energy and
 // for the gradient.
@@ -69,6 +70,8 @@ class ModelLoader {
   absl::Status AddIfIdentical(int rows);
   absl::Status AddLargerTiles();
   bool IsWorthwhile(int rows) const;
+  bool IsTooWide(int rows) const;
+  void DropWideTiles();
   absl::StatusOr<DeviceMemory> DefaultContext(int rows) const;
 
   const Backend& backend_;
@@ -80,6 +83,7 @@ class ModelLoader {
 
   std::shared_ptr<const BlockTables> blocks_;  // null until compiled
   std::vector<TilePlans> plans_;               // ascending in rows
+  int64_t constant_bytes_ = 0;                 // of the gradient
   std::vector<float> points_;                  // what all tiles are compared on
   Evaluation expected_;                        // of points_
   double seconds_ = 0;                         // of plans_.back()
@@ -150,9 +154,9 @@ absl::StatusOr<TilePlans> ModelLoader::Compile(int rows) {
   BASIN_ASSIGN_OR_RETURN(const Graph gradient,
                          Gradient(graph, energy, graph.inputs()[0]));
   BASIN_RETURN_IF_ERROR(CheckMemory(gradient, rows));
+  constant_bytes_ = ConstantBytes(gradient);
   TilePlans plans;
   plans.rows = rows;
-  plans.dimension = info_.dimension;
   plans.has_context = info_.context_dimension > 0;
   plans.precision = info_.precision;
   const Precision deciding = Deciding(info_.precision);
@@ -214,6 +218,22 @@ bool ModelLoader::IsWorthwhile(int rows) const {
          (rows <= kAlwaysFits || workspace <= static_cast<double>(kCacheBytes));
 }
 
+// States that leave the cache while others of their tile move are worth it
+// only for weights that are read once for all of them.
+bool ModelLoader::IsTooWide(int rows) const {
+  const int64_t states = kStateCopies * rows * info_.dimension *
+                         static_cast<int64_t>(sizeof(float));
+  return states > static_cast<int64_t>(kCacheBytes) && states > constant_bytes_;
+}
+
+void ModelLoader::DropWideTiles() {
+  while (plans_.size() > 1 && IsTooWide(plans_.back().rows)) {
+    const int rows = plans_.back().rows;
+    plans_.pop_back();
+    seconds_ *= static_cast<double>(plans_.back().rows) / rows;
+  }
+}
+
 absl::Status ModelLoader::AddLargerTiles() {
   const bool by_cost = max_rows_ == 0;
   const int limit = by_cost ? kMaxTileRows : max_rows_;
@@ -250,7 +270,11 @@ absl::StatusOr<PlannedEnergyModel::Parts> ModelLoader::Load() {
   for (const int rows : kSmallTiles) {
     if (rows < reference) BASIN_RETURN_IF_ERROR(AddIfIdentical(rows));
   }
-  BASIN_RETURN_IF_ERROR(AddLargerTiles());
+  if (max_rows_ == 0 && IsTooWide(plans_.back().rows)) {
+    DropWideTiles();
+  } else {
+    BASIN_RETURN_IF_ERROR(AddLargerTiles());
+  }
   weights_->Seal();
   auto bytes = static_cast<int64_t>(weights_->bytes());
   if (blocks_ != nullptr) bytes += static_cast<int64_t>(blocks_->bytes());

@@ -104,7 +104,9 @@ absl::Status ModelProbe::EvaluateTile(absl::Span<const float> points,
 size_t ModelProbe::LawsOf(const TilePlans& plans) {
   size_t laws = 0;
   for (size_t block = 0; block < plans.blocks.size(); ++block) {
-    laws += ParametersOf(plans.blocks.tables->blocks()[block].law);
+    // What plans evaluate: a field is the same for all row counts.
+    const BlockTables::Block& of = plans.blocks.tables->blocks()[block];
+    if (!of.has_field) laws += ParametersOf(of.law);
   }
   return laws;
 }
@@ -116,6 +118,7 @@ absl::Status ModelProbe::EvaluateLaws(int rows, Evaluation* result) {
   for (int block = 0; block < function_->blocks(); ++block) {
     BASIN_ASSIGN_OR_RETURN(const BlockLaw law,
                            function_->LawOf(block, rows, x()));
+    if (law.field != nullptr) continue;
     BASIN_RETURN_IF_ERROR(EvaluateLaw(rows, law, offset, result));
     offset += ParametersOf(law);
   }

@@ -51,8 +51,8 @@ class PlannedEnergyFunction : public ModelFunction {
     const BlockScratch scratch =
         BlockScratch::At(*plans_.blocks.tables, plans_.rows,
                          workspace_.memory.get() + block_scratch_offset_);
-    return EvaluateBlock(plans_.blocks, block, {rows, plans_.dimension, x},
-                         scratch, workspace_);
+    static_cast<void>(rows);
+    return EvaluateBlock(plans_.blocks, block, x, scratch, workspace_);
   }
 
   void SetContext(const float* context) override {

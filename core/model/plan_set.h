@@ -19,7 +19,6 @@ namespace basin::internal {
 // gradient. Immutable; thread-safe.
 struct TilePlans {
   int rows = 0;
-  int64_t dimension = 0;     // D
   bool has_context = false;  // plans take x, context; otherwise x
   Precision precision = Precision::kFloat32;   // of `gradient`
   std::unique_ptr<const Plan> energy;          // -> energy

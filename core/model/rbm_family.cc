@@ -49,20 +49,24 @@ class RbmFamily final : public EnergySource {
 
   absl::StatusOr<std::vector<Conditional>> Conditionals(
       int rows) const override {
+    using Values = InputAttrs::Values;
     std::vector<Conditional> blocks(2);
     const int64_t visible = weights_.w.shape().dim(0);
     const int64_t hidden = weights_.w.shape().dim(1);
     GraphBuilder of_hidden;
     BASIN_ASSIGN_OR_RETURN(const Shape state, WithRows(rows, state_shape_));
-    const ValueId v =
-        of_hidden.Reshape(of_hidden.Input("v", state), Shape({rows, visible}));
+    const ValueId v = of_hidden.Reshape(
+        of_hidden.Input("v", state,
+                        gaussian_ ? Values::kReal : Values::kBinary),
+        Shape({rows, visible}));
     const ValueId logits = HiddenInput(v, of_hidden);
     blocks[0].variables = hidden;
     BASIN_ASSIGN_OR_RETURN(blocks[0].graph,
                            std::move(of_hidden).Build({logits}));
 
     GraphBuilder of_visible;
-    const ValueId h = of_visible.Input("h", Shape({rows, hidden}));
+    const ValueId h =
+        of_visible.Input("h", Shape({rows, hidden}), Values::kBinary);
     const ValueId input =
         of_visible.Add(of_visible.Matmul(h, of_visible.Constant(weights_.w),
                                          {.transpose_b = true}),

@@ -2,6 +2,7 @@
 // and the share of a step of the MLP (D = 784, 64 rows) that is not spent in
 // evaluations.
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,17 +24,17 @@ constexpr int kRepetitions = 9;
 constexpr int kRows = 64;
 constexpr int kSteps = 200;
 
-// Chains 0 to 63 at the origin, with the coefficients of `kind`.
+// Chains 0 to rows - 1 at the origin, with the coefficients of `kind`.
 class Tile {
  public:
-  Tile(const Backend& backend, int64_t dimension, TransitionKind kind)
+  Tile(const Backend& backend, int rows, int64_t dimension, TransitionKind kind)
       : buffer_(backend),
-        tile_(buffer_.Shape(kRows, kRows, dimension, {.momentum = true})
-                  .value()) {
+        tile_(
+            buffer_.Shape(rows, rows, dimension, {.momentum = true}).value()) {
     const auto coefficients =
         GetTransition(kind).Configure({.kind = kind, .step_size = 1e-3}, 1);
     BASIN_CHECK(coefficients.ok());
-    for (int b = 0; b < kRows; ++b) {
+    for (int b = 0; b < rows; ++b) {
       tile_.seed[b] = 1;
       tile_.chain[b] = b;
       tile_.step[b] = 1;
@@ -41,7 +42,7 @@ class Tile {
       tile_.lower[b] = 0;
       tile_.upper[b] = 1;
     }
-    for (int64_t at = 0; at < kRows * dimension; ++at) {
+    for (int64_t at = 0; at < rows * dimension; ++at) {
       tile_.position[at] = 0.5F;
       tile_.momentum[at] = 0;
     }
@@ -56,7 +57,7 @@ class Tile {
 double NormalsPerSecond(const Backend& backend, CpuIsa isa) {
   constexpr int64_t kDimension = 784;
   const auto ops = CreateCpuTileOps(isa);
-  Tile tile(backend, kDimension, TransitionKind::kRandomWalk);
+  Tile tile(backend, kRows, kDimension, TransitionKind::kRandomWalk);
   std::vector<double> seconds;
   for (int i = 0; i < kRepetitions; ++i) {
     seconds.push_back(Seconds([&] {
@@ -98,14 +99,16 @@ class TimedEnergy final : public EnergyFunction {
 // The share of a transition's time that is not spent in evaluations.
 double Overhead(const EnergyModel& model, TransitionKind kind) {
   const Backend& backend = model.backend();
+  // A slow processor has smaller tiles.
+  const int rows = std::min(kRows, model.tile_sizes().back());
   Workspace workspace;
   BASIN_CHECK(backend.Reserve(workspace, model.workspace_bytes()).ok());
-  const auto function = model.Bind(kRows, workspace);
+  const auto function = model.Bind(rows, workspace);
   const Transition& transition = GetTransition(kind);
-  Tile tile(backend, model.info().dimension, kind);
+  Tile tile(backend, rows, model.info().dimension, kind);
   TimedEnergy energy(*function);
   BASIN_CHECK(energy
-                  .EnergyAndGradient(kRows, (*tile).position, (*tile).energy,
+                  .EnergyAndGradient(rows, (*tile).position, (*tile).energy,
                                      (*tile).grad_energy)
                   .ok());
   std::vector<double> shares;
@@ -114,7 +117,7 @@ double Overhead(const EnergyModel& model, TransitionKind kind) {
     const double all = Seconds([&] {
       for (int step = 0; step < kSteps; ++step) {
         BASIN_CHECK(transition.Step(energy, backend.tile_ops(), *tile).ok());
-        for (int b = 0; b < kRows; ++b) ++(*tile).step[b];
+        for (int b = 0; b < rows; ++b) ++(*tile).step[b];
       }
     });
     shares.push_back((all - energy.seconds) / all);

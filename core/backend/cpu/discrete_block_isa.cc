@@ -14,54 +14,177 @@
 namespace basin::BASIN_ISA {
 namespace {
 
-// Four lanes are one instruction on every set, and every other float of eight
-// is one more.
-using Lanes = float __attribute__((vector_size(4 * sizeof(float))));
+constexpr int kRun = NeighbourField::kRun;
+static_assert(kPiece <= BlockLaw::kPiece);
 
-BASIN_HOST_DEVICE Lanes Load(const float* from) {
+// Part of a run. Eight lanes hold the elements 0 1 4 5 2 3 6 7, so that every
+// other one of sixteen is one instruction that crosses no 128-bit boundary.
+#if defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+using LaneNumbers = int32_t __attribute__((vector_size(sizeof(Lanes))));
+constexpr int kVectors = kRun / kLanes;
+
+BASIN_HOST_DEVICE Lanes LoadInOrder(const float* from) {
   Lanes lanes;
   __builtin_memcpy(&lanes, from, sizeof(lanes));
   return lanes;
 }
 
-// sum += weights * x[0, 2, ...], of kRun sites.
-BASIN_HOST_DEVICE void AddRun(const float* weights, const float* x,
-                              float* sum) {
-  for (int l = 0; l < NeighbourField::kRun; l += 4) {
-    const Lanes even = __builtin_shufflevector(Load(x + 2 * l),
-                                               Load(x + 2 * l + 4), 0, 2, 4, 6);
-    const Lanes added = Load(sum + l) + Load(weights + l) * even;
-    __builtin_memcpy(sum + l, &added, sizeof(added));
+BASIN_HOST_DEVICE void StoreInOrder(const Lanes& lanes, float* to) {
+  __builtin_memcpy(to, &lanes, sizeof(lanes));
+}
+
+BASIN_HOST_DEVICE Lanes Broadcast(float value) { return value - Lanes{}; }
+
+#if defined(__AVX__)
+
+constexpr LaneNumbers kElements = {0, 1, 4, 5, 2, 3, 6, 7};
+
+// Between the order of elements and that of lanes: its own inverse.
+BASIN_HOST_DEVICE Lanes Reordered(const Lanes& lanes) {
+  using Pairs = double __attribute__((vector_size(sizeof(Lanes))));
+  Pairs pairs;
+  __builtin_memcpy(&pairs, &lanes, sizeof(pairs));
+  pairs = __builtin_shufflevector(pairs, pairs, 0, 2, 1, 3);
+  Lanes reordered;
+  __builtin_memcpy(&reordered, &pairs, sizeof(reordered));
+  return reordered;
+}
+
+// Elements 0, 2, ... of a and b.
+BASIN_HOST_DEVICE Lanes Even(const Lanes& a, const Lanes& b) {
+  return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14);
+}
+
+// a, but for elements 0, 2, ...: the first or the second half of `values`.
+BASIN_HOST_DEVICE Lanes FirstAsEven(const Lanes& values, const Lanes& a) {
+  return __builtin_shufflevector(values, a, 0, 9, 1, 11, 4, 13, 5, 15);
+}
+BASIN_HOST_DEVICE Lanes SecondAsEven(const Lanes& values, const Lanes& a) {
+  return __builtin_shufflevector(values, a, 2, 9, 3, 11, 6, 13, 7, 15);
+}
+
+#else
+
+constexpr LaneNumbers kElements = {0, 1, 2, 3};
+
+BASIN_HOST_DEVICE Lanes Reordered(const Lanes& lanes) { return lanes; }
+BASIN_HOST_DEVICE Lanes Even(const Lanes& a, const Lanes& b) {
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+}
+BASIN_HOST_DEVICE Lanes FirstAsEven(const Lanes& values, const Lanes& a) {
+  return __builtin_shufflevector(values, a, 0, 5, 1, 7);
+}
+BASIN_HOST_DEVICE Lanes SecondAsEven(const Lanes& values, const Lanes& a) {
+  return __builtin_shufflevector(values, a, 2, 5, 3, 7);
+}
+
+#endif
+
+BASIN_HOST_DEVICE Lanes Load(const float* from) {
+  return Reordered(LoadInOrder(from));
+}
+
+BASIN_HOST_DEVICE void Store(const Lanes& lanes, float* to) {
+  StoreInOrder(Reordered(lanes), to);
+}
+
+// Elements 0, 2, ... of those from `from` on.
+BASIN_HOST_DEVICE Lanes LoadEven(const float* from) {
+  return Even(LoadInOrder(from), LoadInOrder(from + kLanes));
+}
+
+// Elements 0, 2, ... of those from `to` on become `values`.
+BASIN_HOST_DEVICE void StoreEven(const Lanes& values, float* to) {
+  StoreInOrder(FirstAsEven(values, LoadInOrder(to)), to);
+  StoreInOrder(SecondAsEven(values, LoadInOrder(to + kLanes)), to + kLanes);
+}
+
+// sums [kRun] += weights * x at the run's neighbours, which have a stride.
+BASIN_HOST_DEVICE void AddRun(const NeighbourField::Run& run,
+                              const float* weights, const int32_t* neighbours,
+                              const float* x, Lanes* sums) {
+  Lanes states[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    states[v] = LoadEven(x + run.first + 2 * v * kLanes);
+  }
+  if (run.odd_lane >= 0) {
+    const Lanes odd = Broadcast(x[neighbours[run.odd_lane]]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const int32_t element = run.odd_lane - v * kLanes;
+      states[v] = kElements == element ? odd : states[v];
+    }
+  }
+  const bool uniform = run.kind == NeighbourField::Kind::kUniform;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    sums[v] += (uniform ? Broadcast(run.weight) : Load(weights + v * kLanes)) *
+               states[v];
   }
 }
 
-// Of the sites [begin, begin + count) of one row, binary: `sum` holds them.
+// sum [kRun] of the run of sites from `begin` on, binary.
 // REQUIRES: begin is a multiple of kRun.
-void AddNeighbours(const NeighbourField& field, int64_t begin, int count,
-                   const float* x, float* sum) {
-  constexpr int kRun = NeighbourField::kRun;
-  for (int l = 0; l < count; ++l) sum[l] = field.bias[begin + l];
+BASIN_HOST_DEVICE void AddRunOfNeighbours(const NeighbourField& field,
+                                          int64_t begin, const float* x,
+                                          float* sum) {
+  using Kind = NeighbourField::Kind;
+  const NeighbourField::SiteRun& own = field.site_runs[begin / kRun];
+  const NeighbourField::Run* runs = field.runs + begin / kRun * field.degree;
+  const bool uniform = own.kind == Kind::kUniform;
+  Lanes sums[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    sums[v] =
+        uniform ? Broadcast(own.bias) : Load(field.bias + begin + v * kLanes);
+  }
   for (int64_t k = 0; k < field.degree; ++k) {
     const float* weights = field.weights + k * field.sites + begin;
     const int32_t* neighbours = field.neighbours + k * field.sites + begin;
-    const uint8_t* runs = field.runs + k * (field.sites / kRun) + begin / kRun;
-    for (int at = 0; at < count; at += kRun) {
-      if (at + kRun <= count && runs[at / kRun] != 0) {
-        AddRun(weights + at, x + neighbours[at], sum + at);
-        continue;
-      }
-      const int end = at + kRun < count ? at + kRun : count;
-      for (int l = at; l < end; ++l) sum[l] += weights[l] * x[neighbours[l]];
+    if (runs[k].kind != Kind::kNone) {
+      AddRun(runs[k], weights, neighbours, x, sums);
+      continue;
     }
+    alignas(64) float each[kRun];
+    for (int l = 0; l < kRun; ++l) each[l] = weights[l] * x[neighbours[l]];
+    for (int v = 0; v < kVectors; ++v) sums[v] += Load(each + v * kLanes);
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) Store(sums[v], sum + v * kLanes);
+}
+
+// parameter [count] of the sites from `begin` on in the state x, binary.
+void AddNeighbours(const NeighbourField& field, int64_t begin, int64_t count,
+                   const float* x, float* parameter) {
+  const int64_t end = begin + count;
+  for (int64_t at = begin; at < end;) {
+    if (at % kRun == 0 && at + kRun <= end) {
+      AddRunOfNeighbours(field, at, x, parameter + (at - begin));
+      at += kRun;
+      continue;
+    }
+    float sum = field.bias[at];
+    for (int64_t k = 0; k < field.degree; ++k) {
+      sum += field.weights[k * field.sites + at] *
+             x[field.neighbours[k * field.sites + at]];
+    }
+    parameter[at - begin] = sum;
+    ++at;
   }
 }
 
-// The same for all classes of each site.
-void AddNeighbourClasses(const NeighbourField& field, int64_t begin, int count,
-                         const float* x, float* parameter) {
+// The same for all classes of each site: parameter [count, q].
+void AddNeighbourClasses(const NeighbourField& field, int64_t begin,
+                         int64_t count, const float* x, float* parameter) {
   const int64_t q = field.classes;
-  for (int l = 0; l < count; ++l) {
-    float* sum = parameter + (begin + l) * q;
+  for (int64_t l = 0; l < count; ++l) {
+    float* sum = parameter + l * q;
     const float* bias = field.bias + (begin + l) * q;
     for (int64_t a = 0; a < q; ++a) sum[a] = bias[a];
     for (int64_t k = 0; k < field.degree; ++k) {
@@ -73,33 +196,21 @@ void AddNeighbourClasses(const NeighbourField& field, int64_t begin, int count,
   }
 }
 
-void EvaluateRow(const NeighbourField& field, int64_t begin, int64_t end,
-                 const float* x, float* parameter) {
-  alignas(64) float sum[kPiece];
-  for (int64_t at = begin; at < end; at += kPiece) {
-    const auto count = static_cast<int>(end - at < kPiece ? end - at : kPiece);
-    if (field.classes > 0) {
-      AddNeighbourClasses(field, at, count, x, parameter);
-      continue;
-    }
-    AddNeighbours(field, at, count, x, sum);
-    __builtin_memcpy(parameter + at, sum, sizeof(float) * count);
+void AddField(const NeighbourField& field, int64_t begin, int64_t count,
+              const float* x, float* parameter) {
+  if (field.classes == 0) {
+    AddNeighbours(field, begin, count, x, parameter);
+  } else {
+    AddNeighbourClasses(field, begin, count, x, parameter);
   }
 }
 
-// Part by part for all rows, so that the tables stay in the cache, and in
-// parts large enough for rows that lie a power of two apart.
-void EvaluateField(const NeighbourField& field,
-                   const DiscreteOps::FieldInput& input, float* parameter) {
-  constexpr int64_t kPart = 1024;
-  const int64_t width = field.classes == 0 ? 1 : field.classes;
-  for (int64_t begin = 0; begin < field.sites; begin += kPart) {
-    const int64_t left = field.sites - begin;
-    const int64_t end = begin + (left < kPart ? left : kPart);
-    for (int row = 0; row < input.rows; ++row) {
-      EvaluateRow(field, begin, end, input.x + row * input.dimension,
-                  parameter + row * field.sites * width);
-    }
+void EvaluateField(const BlockLaw& law, int rows, int64_t dimension,
+                   float* parameter) {
+  const int64_t width = law.classes == 0 ? 1 : law.classes;
+  for (int row = 0; row < rows; ++row) {
+    AddField(*law.field, 0, law.variables, law.given + row * dimension,
+             parameter + row * law.variables * width);
   }
 }
 
@@ -110,6 +221,18 @@ struct Piece {
   int count;
 };
 
+// Parameters of the piece's variables, [count] or [count, q].
+const float* ParametersOf(const ChainTile& tile, const BlockLaw& law,
+                          const Piece& piece) {
+  if (law.field == nullptr) {
+    const int64_t width = law.classes == 0 ? 1 : law.classes;
+    return law.parameter + (piece.row * law.variables + piece.first) * width;
+  }
+  AddField(*law.field, piece.first, piece.count,
+           law.given + piece.row * tile.dimension, law.scratch);
+  return law.scratch;
+}
+
 // Where a variable's first coordinate is.
 int64_t CoordinateOf(const BlockLaw& law, int64_t variable) {
   const int64_t width =
@@ -117,6 +240,28 @@ int64_t CoordinateOf(const BlockLaw& law, int64_t variable) {
   const int64_t site =
       law.sites != nullptr ? law.sites[variable] : law.first_site + variable;
   return site * width;
+}
+
+// x at the `count` sites of a block from number `first` on becomes `value`.
+void SetSites(const BlockLaw& law, int64_t first, int count, const float* value,
+              float* x) {
+  for (int l = 0; l < count;) {
+    const int64_t i = first + l;
+    if (law.field != nullptr && law.field->site_runs != nullptr &&
+        i % kRun == 0 && l + kRun <= count) {
+      const NeighbourField::SiteRun& run = law.field->site_runs[i / kRun];
+      if (run.kind != NeighbourField::Kind::kNone) {
+        for (int v = 0; v < kVectors; ++v) {
+          StoreEven(Load(value + l + v * kLanes),
+                    x + run.first + 2 * v * kLanes);
+        }
+        l += kRun;
+        continue;
+      }
+    }
+    x[law.sites[i]] = value[l];
+    ++l;
+  }
 }
 
 // Puts `value` of variables that are not hidden, one coordinate each, into the
@@ -132,8 +277,7 @@ void SetCoordinates(const ChainTile& tile, const BlockLaw& law,
     return;
   }
   if (scale == nullptr) {
-    const int32_t* sites = law.sites + piece.first;
-    for (int l = 0; l < piece.count; ++l) x[sites[l]] = value[l];
+    SetSites(law, piece.first, piece.count, value, x);
     return;
   }
   for (int l = 0; l < piece.count; ++l) {
@@ -146,13 +290,13 @@ void DrawBits(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
               const uint32_t* words) {
   alignas(64) float value[kPiece];
   const float beta = tile.coefficients[piece.row].beta;
-  const int64_t at = piece.row * law.variables + piece.first;
-  const float* parameter = law.parameter + at;
+  const float* parameter = ParametersOf(tile, law, piece);
   for (int l = 0; l < piece.count; ++l) {
     value[l] = DrawBernoulli(beta * parameter[l], words[l]);
   }
   if (law.hidden != nullptr) {
-    __builtin_memcpy(law.hidden + at, value, sizeof(float) * piece.count);
+    __builtin_memcpy(law.hidden + piece.row * law.variables + piece.first,
+                     value, sizeof(float) * piece.count);
   } else {
     SetCoordinates(tile, law, piece, value);
   }
@@ -186,14 +330,12 @@ void DrawClasses(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
                  const uint32_t* words) {
   const int64_t q = law.classes;
   const int64_t offset = piece.row * tile.dimension;
+  const float beta = tile.coefficients[piece.row].beta;
+  const float* parameter = ParametersOf(tile, law, piece);
   for (int l = 0; l < piece.count; ++l) {
-    const int64_t variable = piece.first + l;
-    const int64_t at = offset + CoordinateOf(law, variable);
+    const int64_t at = offset + CoordinateOf(law, piece.first + l);
     if (tile.scale != nullptr && tile.scale[at] == 0) continue;
-    const float* parameter =
-        law.parameter + (piece.row * law.variables + variable) * q;
-    const int64_t chosen =
-        DrawClass(q, parameter, tile.coefficients[piece.row].beta, words[l]);
+    const int64_t chosen = DrawClass(q, parameter + l * q, beta, words[l]);
     for (int64_t a = 0; a < q; ++a) tile.position[at + a] = 0;
     tile.position[at + chosen] = 1;
   }
@@ -218,11 +360,11 @@ void DrawNormals(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
   SetCoordinates(tile, law, piece, value);
 }
 
-// Of variables whose words are words.word[k]; each block makes four normals.
-void ToNormals(const Words& words, int k, int count, float* xi) {
+// Of variables whose words are batch.word[k]; each block makes four normals.
+void ToNormals(const PhiloxBatch& batch, int k, int count, float* xi) {
   for (int l = 0; l < count; ++l) {
-    xi[l] = NormalsOf({{words.word[0][l], words.word[1][l], words.word[2][l],
-                        words.word[3][l]}})
+    xi[l] = NormalsOf({{batch.word[0][l], batch.word[1][l], batch.word[2][l],
+                        batch.word[3][l]}})
                 .value[k];
   }
 }
@@ -232,17 +374,17 @@ void DrawBlock(const ChainTile& tile, const BlockLaw& law,
   alignas(64) float xi[kPiece];
   for (int row = 0; row < tile.rows; ++row) {
     VisitWords(tile, row, law.variables, first_quad,
-               [&](int64_t first, int count, const Words& words, int k) {
+               [&](int64_t first, int count, const PhiloxBatch& batch, int k) {
                  const Piece piece = {row, first, count};
                  switch (law.kind) {
                    case BlockLaw::Kind::kBernoulli:
-                     DrawBits(tile, law, piece, words.word[k]);
+                     DrawBits(tile, law, piece, batch.word[k]);
                      break;
                    case BlockLaw::Kind::kCategorical:
-                     DrawClasses(tile, law, piece, words.word[k]);
+                     DrawClasses(tile, law, piece, batch.word[k]);
                      break;
                    case BlockLaw::Kind::kNormal:
-                     ToNormals(words, k, count, xi);
+                     ToNormals(batch, k, count, xi);
                      DrawNormals(tile, law, piece, xi);
                      break;
                  }

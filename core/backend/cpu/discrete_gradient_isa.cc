@@ -286,8 +286,8 @@ void ProposeAllSites(const ChainTile& tile) {
     const Row row = RowOf(tile, b, tile.position, tile.grad_energy);
     float* to = tile.proposal + b * tile.dimension;
     VisitWords(tile, b, row.sites(), 0,
-               [&](int64_t first, int count, const Words& words, int k) {
-                 RedrawPiece(row, first, count, words.word[k], to);
+               [&](int64_t first, int count, const PhiloxBatch& batch, int k) {
+                 RedrawPiece(row, first, count, batch.word[k], to);
                });
   }
 }

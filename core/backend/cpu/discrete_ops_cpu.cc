@@ -29,9 +29,9 @@ class CpuDiscreteOps final : public DiscreteOps {
  public:
   explicit CpuDiscreteOps(const Tables& tables) : tables_(tables) {}
 
-  void EvaluateField(const NeighbourField& field, const FieldInput& input,
+  void EvaluateField(const BlockLaw& law, int rows, int64_t dimension,
                      float* parameter) const override {
-    tables_.block.evaluate_field(field, input, parameter);
+    tables_.block.evaluate_field(law, rows, dimension, parameter);
   }
   void DrawBlock(const ChainTile& tile, const BlockLaw& law,
                  uint32_t first_quad) const override {

@@ -12,8 +12,7 @@ namespace basin {
 // see core/base/cpu_isa.h. Each function is the DiscreteOps function of its
 // name.
 struct BlockTable {
-  void (*evaluate_field)(const NeighbourField& field,
-                         const DiscreteOps::FieldInput& input,
+  void (*evaluate_field)(const BlockLaw& law, int rows, int64_t dimension,
                          float* parameter);
   void (*draw_block)(const ChainTile& tile, const BlockLaw& law,
                      uint32_t first_quad);

@@ -3,6 +3,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
 
+#include "core/backend/cpu/binary_matmul_kernel.h"
 #include "core/backend/cpu/dnnl_kernel.h"
 #include "core/backend/cpu/float64_kernels.h"
 #include "core/backend/cpu/kernel.h"
@@ -35,6 +36,7 @@ KernelOr CreateMatmulKernel(const KernelInput& input) {
   if (input.precision == Precision::kFloat64) {
     return CreateFloat64MatmulKernel(input);
   }
+  if (SuitsBinaryMatmul(input)) return CreateBinaryMatmulKernel(input);
   const auto& attrs = std::get<MatmulAttrs>(input.node().attributes);
   const dnnl::memory::desc a =
       OperandDesc(input.input_shape(0), attrs.transpose_a);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "core/backend/chain_tile.h"
+#include "core/backend/cpu/philox_batch.h"
 #include "core/backend/tile_formulas.h"
 #include "core/backend/tile_ops.h"
 #include "core/base/normal.h"
@@ -17,20 +18,15 @@
 namespace basin::BASIN_ISA {
 namespace {
 
-// Philox blocks that are computed together.
-constexpr int kBlocks = 256;
-
 // Which random numbers of the chains of a tile.
 struct NormalDraws {
   DrawPurpose purpose = DrawPurpose::kNoise;
   int leap = 0;
 };
 
-// Structure of arrays: `count` Philox blocks and their normals.
 struct NormalBatch {
-  alignas(64) uint32_t counter[4][kBlocks];
-  alignas(64) uint32_t key[2][kBlocks];
-  alignas(64) float value[4 * kBlocks];  // block l's are 4l .. 4l + 3
+  PhiloxBatch blocks;
+  alignas(64) float value[4 * kPiece];  // block l's are 4l .. 4l + 3
 };
 
 // Sets the counters of `count` blocks from `quad` on of the row's draws.
@@ -39,27 +35,17 @@ void FillCounters(const ChainTile& tile, const NormalDraws& draws, int row,
   const PhiloxBlock start = SubstepCounter(
       static_cast<uint32_t>(quad), tile.chain[row], tile.step[row], draws.leap,
       static_cast<uint8_t>(draws.purpose));
-  const auto key0 = static_cast<uint32_t>(tile.seed[row]);
-  const auto key1 = static_cast<uint32_t>(tile.seed[row] >> 32);
-  for (int l = 0; l < count; ++l) {
-    batch.counter[0][first + l] = start.word[0] + static_cast<uint32_t>(l);
-    batch.counter[1][first + l] = start.word[1];
-    batch.counter[2][first + l] = start.word[2];
-    batch.counter[3][first + l] = start.word[3];
-    batch.key[0][first + l] = key0;
-    batch.key[1][first + l] = key1;
-  }
+  SetCounters(tile.seed[row], start, first, count, batch.blocks);
 }
 
 // Computes the normals of the first `count` blocks.
 void DrawNormals(int count, NormalBatch& batch) {
-  alignas(64) float normal[4][kBlocks];
+  DrawPhilox(count, batch.blocks);
+  const auto& word = batch.blocks.word;
+  alignas(64) float normal[4][kPiece];
   for (int l = 0; l < count; ++l) {
-    const uint64_t key =
-        static_cast<uint64_t>(batch.key[1][l]) << 32 | batch.key[0][l];
     const NormalQuad quad =
-        NormalsOf(Philox(key, {{batch.counter[0][l], batch.counter[1][l],
-                                batch.counter[2][l], batch.counter[3][l]}}));
+        NormalsOf({{word[0][l], word[1][l], word[2][l], word[3][l]}});
     normal[0][l] = quad.value[0];
     normal[1][l] = quad.value[1];
     normal[2][l] = quad.value[2];
@@ -79,16 +65,16 @@ struct Cursor {
   int64_t quad = 0;
 };
 
-// Sets the counters of up to kBlocks blocks from `cursor` on, over as many rows
+// Sets the counters of up to kPiece blocks from `cursor` on, over as many rows
 // as they reach, so that tiny dimensions are as fast as large ones. Moves the
 // cursor behind them and returns their number.
 int FillBatch(const ChainTile& tile, const NormalDraws& draws, Cursor& cursor,
               NormalBatch& batch) {
   const int64_t quads = (tile.dimension + 3) / 4;  // of a row
   int count = 0;
-  while (cursor.row < tile.rows && count < kBlocks) {
+  while (cursor.row < tile.rows && count < kPiece) {
     const int64_t left = quads - cursor.quad;
-    const int room = kBlocks - count;
+    const int room = kPiece - count;
     const int taken = left < room ? static_cast<int>(left) : room;
     FillCounters(tile, draws, cursor.row, cursor.quad, count, taken, batch);
     count += taken;

@@ -144,6 +144,14 @@ TEST(RbmFamilyTest, ServedEnergiesAreTheFreeEnergies) {
   EXPECT_NEAR(LogZ(found.energies), rbm.LogZByHiddenStates(), 1e-5);
 }
 
+// Weights that outweigh the states of a tile are worth its rows.
+TEST(RbmFamilyTest, LargeStatesShareLargeWeights) {
+  const ModelFolder folder;
+  OpenRbm(folder, RandomRbm(16384, 64));
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  EXPECT_EQ(model->tile_sizes().back(), 8);
+}
+
 TEST(RbmFamilyTest, GaussianFreeEnergiesAreThoseOfEnumeration) {
   const ModelFolder folder;
   Rbm rbm = RandomRbm(4, 5);

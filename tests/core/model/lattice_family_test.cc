@@ -254,7 +254,7 @@ TEST(LatticeFamilyTest, ServedLawsAreThoseOfTheEnergies) {
     const std::vector<double> energies = ReferenceEnergies(opened, flipped);
     Workspace workspace;
     ASSERT_OK(model->backend().Reserve(workspace, model->workspace_bytes()));
-    const auto function = model->Bind(16, workspace);
+    const auto function = model->Bind(4, workspace);
     ASSERT_OK_AND_ASSIGN(const DeviceMemory states,
                          model->backend().Allocate(16 * d * sizeof(float)));
     auto* rows = reinterpret_cast<float*>(states.get());
@@ -263,16 +263,36 @@ TEST(LatticeFamilyTest, ServedLawsAreThoseOfTheEnergies) {
     for (int block = 0; block < function->blocks(); ++block) {
       ASSERT_OK_AND_ASSIGN(const BlockLaw law, function->LawOf(block, 3, rows));
       ASSERT_NE(law.sites, nullptr);
+      std::vector<float> parameter(3 * law.variables);
+      model->backend().tile_ops().discrete().EvaluateField(
+          law, 3, static_cast<int64_t>(d), parameter.data());
       for (int64_t i = 0; i < law.variables; ++i) {
         const auto site = static_cast<size_t>(law.sites[i]);
         const double change = energies[site] - energy;
-        EXPECT_NEAR(law.parameter[2 * law.variables + i],
+        EXPECT_NEAR(parameter[2 * law.variables + i],
                     x[site] == 1 ? change : -change, 1e-5)
             << "site " << site;
         ++covered[site];
       }
     }
     EXPECT_EQ(covered, std::vector<int>(d, 1));
+  }
+}
+
+// As many rows as the cache holds, for there are no weights to share.
+TEST(LatticeFamilyTest, LargeStatesMoveInSmallTiles) {
+  const ModelFolder folder;
+  for (const auto& [size, rows] :
+       {std::pair("[8, 8]", 16), std::pair("[128, 128]", 2),
+        std::pair("[256, 256]", 1)}) {
+    folder.Write("m", absl::StrCat("family: LATTICE lattice { size: ", size,
+                                   " coupling: 0.4 }"));
+    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+    if (rows == 16) {
+      EXPECT_GE(model->tile_sizes().back(), rows) << size;
+    } else {
+      EXPECT_EQ(model->tile_sizes().back(), rows) << size;
+    }
   }
 }
 
