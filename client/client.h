@@ -70,9 +70,9 @@ struct SampleResult {
 
 struct ScoreResult {
   int64_t model_version = 0;
-  EnergyArray energies;  // [n]
-  Array gradients;       // [n, D...], if asked for
-  Array class_energies;  // [n, K], if asked for
+  EnergyArray energies;        // [n]
+  Array gradients;             // [n, D...], if asked for
+  EnergyArray class_energies;  // [n, K], if asked for
 
   EnergyArray log_likelihoods;  // [n], if asked for
   v1::LogZ log_z;               // what they subtract, with its error

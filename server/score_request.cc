@@ -22,10 +22,10 @@ absl::Status CheckResponseBytes(const v1::ScoreRequest& request,
                                 const ScoreSpec& spec, const ModelInfo& model,
                                 const RequestLimits& limits) {
   constexpr int64_t kOverhead = 1024;
-  int64_t floats = 2;  // an energy may be a double
+  int64_t floats = 2;  // energies may be doubles
   if (request.want_log_likelihood()) floats += 2;
   if (spec.want != ScoreSpec::Want::kEnergy) floats += model.dimension;
-  if (spec.want_class_energies) floats += model.classes;
+  if (spec.want_class_energies) floats += 2 * model.classes;
   const int64_t bytes =
       spec.rows * floats * static_cast<int64_t>(sizeof(float)) + kOverhead;
   if (bytes <= limits.max_message_bytes) return absl::OkStatus();
@@ -111,8 +111,8 @@ absl::Status FinishScore(Runtime& runtime, const PendingScore& pending,
                   *response.mutable_gradients());
   }
   if (!result.class_energies.empty()) {
-    FloatsToProto({rows}, {info.classes}, result.class_energies,
-                  *response.mutable_class_energies());
+    EnergiesToProto({rows, info.classes}, info.precision, result.class_energies,
+                    *response.mutable_class_energies());
   }
   if (!pending.outside.empty()) {
     EnergiesToProto(

@@ -85,8 +85,8 @@ absl::Status Write(const ScoreArguments& args, const v1::Model& model,
     status.Update(WriteNpy(BesidePath(args.out, "gradient"), result.gradients));
   }
   if (args.class_energies) {
-    status.Update(
-        WriteNpy(BesidePath(args.out, "classes"), result.class_energies));
+    status.Update(WriteEnergies(BesidePath(args.out, "classes"), model,
+                                result.class_energies));
   }
   if (args.log_likelihood && absl::EndsWithIgnoreCase(args.out, ".npy")) {
     status.Update(WriteNpy(BesidePath(args.out, "log_likelihood"),

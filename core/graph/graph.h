@@ -55,7 +55,7 @@ enum class Op : uint8_t {
   kAvgPool,              // (x [N, C, s..]); PoolAttrs
   kAvgPoolGrad,          // (dy) -> dx; PoolAttrs, the node's shape is x's
   kToFloat64,  // widens an energy [N]: an output, or an operand of the next
-  kCombineEnergies,  // (float64 [N], ..) -> float64 [N]; CombineAttrs
+  kCombineEnergies,  // (float64, ..) -> float64; CombineAttrs
   kMixtureShare,     // the same of kMixture -> [N]: a term's; CombineAttrs
 };
 
@@ -143,6 +143,8 @@ struct PoolAttrs {
 //   kSum      sum_i w_i E_i / T
 //   kMixture  -log(sum_i w_i exp(-E_i)) / T
 // and the share of a term in the mixture's density, w_i exp(-E_i) over the sum.
+// The operands are energies [N], or of each class [N, K]; an energy [N] beside
+// those is that of every class.
 struct CombineAttrs {
   enum class Kind : uint8_t { kSum, kMixture };
   Kind kind = Kind::kSum;

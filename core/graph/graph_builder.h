@@ -86,7 +86,7 @@ class GraphBuilder {
 
   ValueId StopGradient(ValueId x);
   ValueId ToFloat64(ValueId x);  // x, if it is float64 already
-  // Of energies [N] of either type, in double.
+  // Of energies [N] or [N, K] of either type, in double; see CombineAttrs.
   ValueId CombineEnergies(absl::Span<const ValueId> energies,
                           CombineAttrs attributes);
 

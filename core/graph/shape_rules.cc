@@ -56,16 +56,23 @@ absl::StatusOr<Shape> CombineShape(const NodeDraft& draft) {
   const size_t terms = draft.inputs.size();
   bool fits = attrs.weights.size() == terms && attrs.temperature > 0 &&
               attrs.term >= 0 && static_cast<size_t>(attrs.term) < terms;
+  Shape shape = draft.input(0);
+  for (size_t i = 1; i < terms; ++i) {
+    const Shape& other = draft.input(static_cast<int>(i));
+    if (other.rank() > shape.rank()) shape = other;
+  }
   for (size_t i = 0; fits && i < terms; ++i) {
-    fits = draft.input(static_cast<int>(i)) == draft.input(0) &&
+    const Shape& energies = draft.input(static_cast<int>(i));
+    const bool of_all_classes = energies.rank() == 1 && shape.rank() == 2 &&
+                                energies.dim(0) == shape.dim(0);
+    fits = (energies == shape || of_all_classes) &&
            (!is_mixture || attrs.weights[i] > 0);
   }
-  if (fits && (is_mixture || draft.op == Op::kCombineEnergies)) {
-    return draft.input(0);
-  }
+  if (fits && (is_mixture || draft.op == Op::kCombineEnergies)) return shape;
   return DraftError(draft,
-                    "expected energies of one shape, a weight for each, and "
-                    "those of a mixture and the temperature above 0");
+                    "expected energies of one shape [N] or [N, K], or both, a "
+                    "weight for each, and those of a mixture and the "
+                    "temperature above 0");
 }
 
 absl::StatusOr<Shape> ElementwiseShape(const NodeDraft& draft) {

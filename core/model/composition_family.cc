@@ -29,31 +29,44 @@ class CompositionFamily final : public EnergySource {
     double weight = 1;
   };
 
-  CompositionFamily(Composition::Kind kind, double temperature,
+  CompositionFamily(const Composition& composition, int64_t classes,
                     std::vector<Term> terms)
-      : kind_(kind), temperature_(temperature), terms_(std::move(terms)) {}
+      : kind_(composition.kind),
+        temperature_(composition.temperature),
+        has_classes_(classes > 0),
+        terms_(std::move(terms)) {}
 
   absl::StatusOr<SourceOutputs> Append(const SourceInputs& inputs, int rows,
                                        GraphBuilder& builder) const override {
-    absl::flat_hash_map<const EnergySource*, ValueId> known;
+    absl::flat_hash_map<const EnergySource*, SourceOutputs> known;
     std::vector<ValueId> energies;
+    std::vector<ValueId> class_energies;
     for (const Term& term : terms_) {
       const auto [place, is_new] =
-          known.try_emplace(term.source.get(), GraphBuilder::kNoValue);
+          known.try_emplace(term.source.get(), SourceOutputs());
       if (is_new) {
         SourceInputs own;
         own.state = inputs.state;
         for (const size_t i : term.context) {
           own.context.push_back(inputs.context[i]);
         }
-        BASIN_ASSIGN_OR_RETURN(const SourceOutputs outputs,
+        BASIN_ASSIGN_OR_RETURN(place->second,
                                term.source->Append(own, rows, builder));
-        place->second = outputs.energy;
       }
-      energies.push_back(place->second);
+      const SourceOutputs& outputs = place->second;
+      energies.push_back(outputs.energy);
+      // Without classes of its own, E_i(x, y) is E_i(x).
+      const bool has_own = outputs.class_energies != GraphBuilder::kNoValue;
+      class_energies.push_back(has_own ? outputs.class_energies
+                                       : outputs.energy);
     }
-    return SourceOutputs{.energy =
-                             builder.CombineEnergies(energies, Combined())};
+    SourceOutputs result;
+    result.energy = builder.CombineEnergies(energies, Combined());
+    if (has_classes_) {
+      result.class_energies =
+          builder.CombineEnergies(class_energies, Combined());
+    }
+    return result;
   }
 
  private:
@@ -71,8 +84,25 @@ class CompositionFamily final : public EnergySource {
 
   const Composition::Kind kind_;
   const double temperature_;
+  const bool has_classes_;
   const std::vector<Term> terms_;
 };
+
+// K, if E(x, y) follows from the terms for every class y: those with classes
+// have as many, and there are some; no other term depends on a label. Else 0.
+int64_t CommonClasses(absl::Span<const OpenedModel> terms) {
+  int64_t classes = 0;
+  for (const OpenedModel& term : terms) {
+    const ModelInfo& info = term.settings.info;
+    const bool has_label = std::any_of(
+        info.context.begin(), info.context.end(),
+        [](const ContextInput& input) { return input.name == kLabelInput; });
+    if (!has_label) continue;
+    if (classes == 0) classes = info.classes;
+    if (info.classes == 0 || info.classes != classes) return 0;
+  }
+  return classes;
+}
 
 std::string Describe(const ModelInfo& info) {
   return absl::StrCat("model '", info.name, "' version ", info.version);
@@ -204,8 +234,9 @@ SourceOr ComposeSources(const Composition& composition,
     info.parameters += term.parameters;
     info.operators.push_back(absl::StrCat(term.name, "/", term.version));
   }
-  return std::make_shared<CompositionFamily>(
-      composition.kind, composition.temperature, std::move(parts));
+  info.classes = CommonClasses(terms);
+  return std::make_shared<CompositionFamily>(composition, info.classes,
+                                             std::move(parts));
 }
 
 SourceOr OpenComposition(const ModelFiles& files, ModelSettings* settings) {

@@ -14,7 +14,8 @@ namespace basin::internal {
 // The energy that `composition` makes of its terms, of which terms[i] was
 // opened for composition.terms[i]. Completes settings->info: states, domain,
 // initial law and defaults are those of the first term where nothing else is
-// said; context inputs are united by name. InvalidArgument if the terms'
+// said; context inputs are united by name, and there are classes if all terms
+// that take a label have the same number of them. InvalidArgument if the terms'
 // domains or context inputs differ, saying in what.
 // Terms that share their source are computed once.
 SourceOr ComposeSources(const Composition& composition,

@@ -65,10 +65,10 @@ class ModelFunction : public EnergyFunction {
   // all inputs, 0 for those that have none.
   virtual void SetContext(const float* context) = 0;
 
-  // class_energies [rows, K] = E(x, y) of every class y, from x [rows, D], as
-  // Energy(). Unimplemented if the model has no classes.
+  // class_energies [rows, K] = E(x, y) of every class y, in double, from x
+  // [rows, D], as Energy(). Unimplemented if the model has no classes.
   virtual absl::Status ClassEnergies(int rows, const float* x,
-                                     float* class_energies) = 0;
+                                     double* class_energies) = 0;
 };
 
 }  // namespace basin

@@ -40,9 +40,9 @@ double ScaleOf(const UniformCategoryLaw&) { return 1; }
 struct RowView {
   const double* energy;
   const double* gradient_energy;
-  const float* gradient;        // [D]
-  const float* class_energies;  // [K]
-  const float* laws;            // [L]
+  const float* gradient;         // [D]
+  const double* class_energies;  // [K]
+  const float* laws;             // [L]
 };
 
 RowView RowOf(const Evaluation& evaluation, size_t row, const RowSizes& sizes) {

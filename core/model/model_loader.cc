@@ -105,15 +105,13 @@ absl::Status ModelLoader::CheckMemory(const Graph& gradient, int rows) const {
       "), the limit is ", MiB(max_memory_bytes_)));
 }
 
-// A plan with these outputs of `graph`, of which the energy is in double.
+// A plan with these outputs of `graph`, of which the first, energies, is in
+// double.
 absl::StatusOr<std::unique_ptr<Plan>> CompileOutputs(
     const Backend& backend, const std::shared_ptr<WeightStore>& weights,
     Graph graph, std::vector<ValueId> outputs, Precision precision) {
-  const ValueId energy = graph.outputs()[0];
   GraphBuilder builder(std::move(graph));
-  for (ValueId& output : outputs) {
-    if (output == energy) output = builder.ToFloat64(output);
-  }
+  outputs[0] = builder.ToFloat64(outputs[0]);
   BASIN_ASSIGN_OR_RETURN(const Graph wanted,
                          std::move(builder).Build(std::move(outputs)));
   return backend.Compile(wanted, weights, precision);

@@ -45,7 +45,8 @@ absl::Status ModelProbe::Allocate() {
   BASIN_ASSIGN_OR_RETURN(energy_, backend_.Allocate(rows * sizeof(double)));
   BASIN_ASSIGN_OR_RETURN(gradient_, floats(sizes_.dimension));
   BASIN_ASSIGN_OR_RETURN(context_, floats(sizes_.context));
-  BASIN_ASSIGN_OR_RETURN(classes_, floats(sizes_.classes));
+  BASIN_ASSIGN_OR_RETURN(
+      classes_, backend_.Allocate(rows * sizes_.classes * sizeof(double)));
   function_ = BindPlans(plans_, workspace_,
                         reinterpret_cast<const float*>(context_.get()));
   return absl::OkStatus();
@@ -68,18 +69,12 @@ void ModelProbe::Upload(absl::Span<const float> points) {
                         rows * c * sizeof(float));
 }
 
+template <typename T>
 void ModelProbe::Download(const DeviceMemory& from, size_t count,
-                          std::vector<float>* to) const {
+                          std::vector<T>* to) const {
   const size_t old = to->size();
   to->resize(old + count);
-  backend_.CopyToHost(to->data() + old, from.get(), count * sizeof(float));
-}
-
-void ModelProbe::Download(size_t count, std::vector<double>* energies) const {
-  const size_t old = energies->size();
-  energies->resize(old + count);
-  backend_.CopyToHost(energies->data() + old, energy_.get(),
-                      count * sizeof(double));
+  backend_.CopyToHost(to->data() + old, from.get(), count * sizeof(T));
 }
 
 absl::Status ModelProbe::EvaluateTile(absl::Span<const float> points,
@@ -88,15 +83,15 @@ absl::Status ModelProbe::EvaluateTile(absl::Span<const float> points,
   const auto count = static_cast<int>(n);
   Upload(points);
   BASIN_RETURN_IF_ERROR(function_->Energy(count, x(), energy()));
-  Download(n, &result->energies);
+  Download(energy_, n, &result->energies);
   BASIN_RETURN_IF_ERROR(
       function_->EnergyAndGradient(count, x(), energy(), gradient()));
-  Download(n, &result->gradient_energies);
+  Download(energy_, n, &result->gradient_energies);
   Download(gradient_, n * sizes_.dimension, &result->gradients);
   BASIN_RETURN_IF_ERROR(EvaluateLaws(count, result));
   if (sizes_.classes == 0) return absl::OkStatus();
   BASIN_RETURN_IF_ERROR(function_->ClassEnergies(
-      count, x(), reinterpret_cast<float*>(classes_.get())));
+      count, x(), reinterpret_cast<double*>(classes_.get())));
   Download(classes_, n * sizes_.classes, &result->class_energies);
   return absl::OkStatus();
 }

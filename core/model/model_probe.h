@@ -18,7 +18,7 @@ struct Evaluation {
   std::vector<double> energies;           // [n], of the plan without gradient
   std::vector<double> gradient_energies;  // [n], of the plan with gradient
   std::vector<float> gradients;           // [n, D]
-  std::vector<float> class_energies;      // [n, K]
+  std::vector<double> class_energies;     // [n, K]
   std::vector<float> laws;                // [n, L], parameters of all blocks
 };
 
@@ -66,9 +66,9 @@ class ModelProbe {
   absl::Status EvaluateLaw(int rows, const BlockLaw& law, size_t offset,
                            Evaluation* result);
   void Upload(absl::Span<const float> points);
+  template <typename T>
   void Download(const DeviceMemory& from, size_t count,
-                std::vector<float>* to) const;
-  void Download(size_t count, std::vector<double>* energies) const;
+                std::vector<T>* to) const;
 
   float* x() { return reinterpret_cast<float*>(x_.get()); }
   double* energy() { return reinterpret_cast<double*>(energy_.get()); }
@@ -83,7 +83,7 @@ class ModelProbe {
   DeviceMemory energy_;    // [rows]
   DeviceMemory gradient_;  // [rows, D]
   DeviceMemory context_;   // [rows, C]
-  DeviceMemory classes_;   // [rows, K]
+  DeviceMemory classes_;   // [rows, K], doubles
 };
 
 }  // namespace basin::internal

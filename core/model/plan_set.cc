@@ -60,7 +60,7 @@ class PlannedEnergyFunction : public ModelFunction {
   }
 
   absl::Status ClassEnergies(int rows, const float* x,
-                             float* class_energies) override {
+                             double* class_energies) override {
     if (plans_.class_energies == nullptr) {
       return absl::UnimplementedError("the model has no classes");
     }

@@ -243,9 +243,9 @@ struct ScoreSpec {
 
 struct ScoreResult {
   absl::Status status;
-  std::vector<double> energies;       // [rows]; NaN or infinite as computed
-  std::vector<float> grad_energies;   // [rows, D], or empty
-  std::vector<float> class_energies;  // [rows, K], or empty
+  std::vector<double> energies;        // [rows]; NaN or infinite as computed
+  std::vector<float> grad_energies;    // [rows, D], or empty
+  std::vector<double> class_energies;  // [rows, K], or empty
   absl::Duration queued;
   absl::Duration running;
 };

@@ -16,10 +16,10 @@ bool WantsGradient(const ScoreSpec& spec) {
 
 int64_t ScoreJobImpl::HeldBytes(const ScoreSpec& spec) {
   const ModelInfo& info = spec.model->info();
-  const int64_t floats = info.dimension * (WantsGradient(spec) ? 2 : 1) +
-                         (spec.want_class_energies ? info.classes : 0);
+  const int64_t floats = info.dimension * (WantsGradient(spec) ? 2 : 1);
+  const int64_t doubles = 1 + (spec.want_class_energies ? info.classes : 0);
   const int64_t row_bytes =
-      floats * int64_t{sizeof(float)} + int64_t{sizeof(double)};
+      floats * int64_t{sizeof(float)} + doubles * int64_t{sizeof(double)};
   return spec.rows * row_bytes +
          static_cast<int64_t>(spec.context.size() * sizeof(float)) +
          int64_t{sizeof(ScoreJobImpl)};

@@ -39,10 +39,10 @@ class ScoreJobImpl final : public ScoreJob, public RowJob {
 
   // The rows from `row` on, for the worker that runs them; takes no lock.
   struct Rows {
-    const float* inputs = nullptr;    // [D]
-    double* energies = nullptr;       // [1]
-    float* grad_energies = nullptr;   // [D], null if not wanted
-    float* class_energies = nullptr;  // [K], null if not wanted
+    const float* inputs = nullptr;     // [D]
+    double* energies = nullptr;        // [1]
+    float* grad_energies = nullptr;    // [D], null if not wanted
+    double* class_energies = nullptr;  // [K], null if not wanted
   };
   Rows RowsFrom(int64_t row);
 
@@ -53,10 +53,10 @@ class ScoreJobImpl final : public ScoreJob, public RowJob {
   const std::shared_ptr<RunQueue> run_queue_;
 
   // Rows: see RowJob.
-  std::vector<float> inputs_;          // [rows, D]
-  std::vector<double> energies_;       // [rows]
-  std::vector<float> grad_energies_;   // [rows, D], or empty
-  std::vector<float> class_energies_;  // [rows, K], or empty
+  std::vector<float> inputs_;           // [rows, D]
+  std::vector<double> energies_;        // [rows]
+  std::vector<float> grad_energies_;    // [rows, D], or empty
+  std::vector<double> class_energies_;  // [rows, K], or empty
 
   mutable Mutex mu_;
   bool done_ ABSL_GUARDED_BY(mu_) = false;

@@ -51,7 +51,7 @@ absl::Status RunScoreQuantum(ModelFunction& energy, TileMemory& memory,
       const int64_t k = work->models.model->info().classes;
       backend.CopyToHost(to.class_energies,
                          memory.class_energies() + segment.row * k,
-                         rows * k * sizeof(float));
+                         rows * k * sizeof(double));
     }
     if (!gradient) continue;
     backend.CopyToHost(to.grad_energies,

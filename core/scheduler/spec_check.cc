@@ -197,8 +197,13 @@ absl::Status CheckScore(const ScoreSpec& spec, const Backend& backend) {
   }
   const ModelInfo& info = spec.model->info();
   if (spec.want_class_energies && info.classes == 0) {
-    return Invalid("want_class_energies", "a model with classes",
-                   absl::StrCat(info.name, ", which has none"));
+    return Invalid(
+        "want_class_energies",
+        info.family == "composition"
+            ? "a composition of classifiers with as many classes each, in "
+              "which no other term takes a label"
+            : "a model with classes",
+        absl::StrCat(info.name, ", which has none"));
   }
   BASIN_RETURN_IF_ERROR(CheckContext(info, spec.context, spec.rows));
   return CheckValues("inputs", spec.inputs, Box{});

@@ -26,7 +26,7 @@ absl::Status TileMemory::Shape(int rows, int capacity, const ModelInfo& model,
   BASIN_RETURN_IF_ERROR(backend_.Reserve(
       context_, places * model.context_dimension * sizeof(float)));
   BASIN_RETURN_IF_ERROR(backend_.Reserve(
-      class_energies_, places * model.classes * sizeof(float)));
+      class_energies_, places * model.classes * sizeof(double)));
   const size_t unused = (places - rows) * model.context_dimension;
   if (host_.zeros.size() < unused) host_.zeros.resize(unused);
   backend_.CopyToDevice(context() + rows * model.context_dimension,

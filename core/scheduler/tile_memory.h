@@ -34,8 +34,8 @@ class TileMemory {
   // [capacity, C]; zeros in the rows beyond `rows`.
   float* context() { return reinterpret_cast<float*>(context_.memory.get()); }
   // [capacity, K].
-  float* class_energies() {
-    return reinterpret_cast<float*>(class_energies_.memory.get());
+  double* class_energies() {
+    return reinterpret_cast<double*>(class_energies_.memory.get());
   }
   uint8_t* finite() { return reinterpret_cast<uint8_t*>(finite_.memory.get()); }
 

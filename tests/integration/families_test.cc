@@ -289,6 +289,46 @@ TEST(Composition, MixtureAndDifferenceAreTheirDefinitions) {
   }
 }
 
+TEST(Composition, ClassEnergiesAreThoseOfEachLabel) {
+  v1::ScoreRequest request = ScoreOf("", {3, 2}, {2, 0, -1, 1, 0.5F, -3});
+  AddTerm(*request.mutable_model()->mutable_product(), "ring", 0.3);
+  AddTerm(*request.mutable_model()->mutable_product(), "blobs", 1);
+  request.mutable_model()->set_temperature(2);
+  request.set_want_class_energies(true);
+  const ScoreAnswer answer = Score(Server(), request);
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  EXPECT_THAT(ShapeOf(answer.response.class_energies()),
+              ::testing::ElementsAre(3, 3));
+  const std::vector<float> classes = FloatsOf(answer.response.class_energies());
+  ASSERT_EQ(classes.size(), 9U);
+  v1::ScoreRequest one = request;
+  one.mutable_model()->Clear();
+  one.mutable_model()->set_name("blobs");
+  const std::vector<float> of_blobs =
+      FloatsOf(Score(Server(), one).response.class_energies());
+  one.mutable_model()->set_name("ring");
+  one.set_want_class_energies(false);
+  const std::vector<float> of_ring = Energies(one);
+  for (int64_t y = 0; y < 3; ++y) {
+    request.set_label(y);
+    const std::vector<float> of_label = Energies(request);
+    for (size_t row = 0; row < 3; ++row) {
+      const size_t at = 3 * row + static_cast<size_t>(y);
+      EXPECT_EQ(classes[at], of_label[row]) << row << " " << y;
+      EXPECT_NEAR(classes[at], (0.3 * of_ring[row] + of_blobs[at]) / 2, 1e-5);
+    }
+  }
+}
+
+TEST(Composition, WithoutClassesThereAreNoClassEnergies) {
+  v1::ScoreRequest request = ScoreOf("gauss_product", {1, 1}, {0});
+  request.set_want_class_energies(true);
+  EXPECT_THAT(Score(Server(), request).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("want_class_energies: expected a composition "
+                                "of classifiers with as many classes each")));
+}
+
 TEST(Composition, WhatDoesNotFitIsRefused) {
   const auto status = [](const auto& fill) {
     v1::ScoreRequest request = ScoreOf("", {1, 1}, {0});

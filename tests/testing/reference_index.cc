@@ -71,13 +71,15 @@ std::vector<double> ReferenceCombine(
     const Node& node, const std::vector<std::vector<double>>& energies) {
   const auto& attrs = std::get<CombineAttrs>(node.attributes);
   std::vector<double> y;
-  for (size_t i = 0; i < energies[0].size(); ++i) {
+  const auto size = static_cast<size_t>(node.shape.num_elements());
+  for (size_t i = 0; i < size; ++i) {
     double sum = 0;
     double density = 0;
     double share = 0;
     for (size_t k = 0; k < energies.size(); ++k) {
-      const double part = attrs.weights[k] * std::exp(-energies[k][i]);
-      sum += attrs.weights[k] * energies[k][i];
+      const double energy = energies[k][i * energies[k].size() / size];
+      const double part = attrs.weights[k] * std::exp(-energy);
+      sum += attrs.weights[k] * energy;
       density += part;
       if (static_cast<int>(k) == attrs.term) share = part;
     }

@@ -64,6 +64,44 @@ TEST(CombineTest, IsWhatTheFormulasSay) {
   }
 }
 
+// Energies [N, K] of classes; one [N] beside them is that of every class, be
+// it of a combination, in double, or not.
+void ExpectClassesMatchReference(const CombineAttrs& attributes) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", {3, 5});
+  const ValueId sum = b.ReduceSum(x, {1}, Reduced::kDrop);
+  const ValueId halves = b.CombineEnergies({sum}, {Kind::kSum, {0.5}, 1});
+  const ValueId y = b.CombineEnergies({sum, x, halves}, attributes);
+  ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build({y}));
+  EXPECT_EQ(graph.shape(y), Shape({3, 5}));
+  for (const auto precision : {Precision::kFloat32, Precision::kFloat64}) {
+    ASSERT_OK_AND_ASSIGN(const auto got,
+                         RunOnCpu(graph, {&States(), 1}, precision));
+    for (size_t i = 0; i < 15; ++i) {
+      const auto own = States().data<float>().subspan(i / 5 * 5, 5);
+      double row = 0;
+      for (const float element : own) row += element;
+      const double energies[] = {row, own[i % 5], row / 2};
+      double sums = 0;
+      double density = 0;
+      for (size_t k = 0; k < 3; ++k) {
+        sums += attributes.weights[k] * energies[k];
+        density += attributes.weights[k] * std::exp(-energies[k]);
+      }
+      const double want =
+          attributes.kind == Kind::kSum ? sums : -std::log(density);
+      EXPECT_NEAR(got[0].data<double>()[i], want / attributes.temperature,
+                  1e-12)
+          << i;
+    }
+  }
+}
+
+TEST(CombineTest, AnEnergyBesideThoseOfClassesIsThatOfEachClass) {
+  ExpectClassesMatchReference({Kind::kSum, {0.7, -0.3, 2}, 1.7});
+  ExpectClassesMatchReference({Kind::kMixture, {0.7, 1.3, 0.1}, 1.7});
+}
+
 // An energy in the arena is computed before its turn: nothing may lie there.
 TEST(CombineTest, EnergiesOutliveWhatIsComputedBetween) {
   GraphBuilder b;
@@ -114,6 +152,10 @@ TEST(CombineTest, RefusesWhatDoesNotFit) {
   EXPECT_THAT(status_of({Kind::kSum, {1}, 1}), invalid);
   EXPECT_THAT(status_of({Kind::kSum, {1, 1}, 0}), invalid);
   EXPECT_THAT(status_of({Kind::kMixture, {1, -1}, 1}), invalid);
+  GraphBuilder b;
+  b.CombineEnergies({b.Input("x", {3, 5}), b.Input("y", {5})},
+                    {Kind::kSum, {1, 1}, 1});
+  EXPECT_THAT(b.status(), invalid);
 }
 
 // y = sum of 0.1 x, whose constants float32 does not hold.

@@ -56,7 +56,7 @@ Evaluated EvaluateAll(const EnergyModel& model, int tile_rows,
   const DeviceMemory rows_context = AllocateArray<float>(backend, tile * c);
   const DeviceMemory energy = AllocateArray<double>(backend, tile);
   const DeviceMemory gradient = AllocateArray<float>(backend, tile * d);
-  const DeviceMemory classes = AllocateArray<float>(backend, tile * k);
+  const DeviceMemory classes = AllocateArray<double>(backend, tile * k);
   if (!context.empty()) function->SetContext(Floats(rows_context));
   Evaluated result;
   for (size_t at = 0; at < states.size() / d; at += tile) {
@@ -76,7 +76,7 @@ Evaluated EvaluateAll(const EnergyModel& model, int tile_rows,
     Append(backend, gradient, rows * d, result.gradients);
     if (k == 0) continue;
     BASIN_CHECK(
-        function->ClassEnergies(count, Floats(x), Floats(classes)).ok());
+        function->ClassEnergies(count, Floats(x), Doubles(classes)).ok());
     Append(backend, classes, rows * k, result.class_energies);
   }
   return result;

@@ -13,7 +13,7 @@ struct Evaluated {
   std::vector<double> energies;           // [n], Energy()
   std::vector<double> gradient_energies;  // [n], EnergyAndGradient()
   std::vector<float> gradients;           // [n, D]
-  std::vector<float> class_energies;      // [n, K]
+  std::vector<double> class_energies;     // [n, K]
 };
 
 // What `model` says of states [n, D] in tiles of `tile_rows`; the last tile

@@ -64,7 +64,7 @@ class FakeFunction final : public ModelFunction {
 
   void SetContext(const float* context) override { context_ = context; }
   absl::Status ClassEnergies(int rows, const float* x,
-                             float* class_energies) override {
+                             double* class_energies) override {
     BASIN_RETURN_IF_ERROR(Begin(rows));
     for (int b = 0; b < rows; ++b) {
       for (int64_t y = 0; y < options_.classes; ++y) {
