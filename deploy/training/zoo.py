@@ -22,7 +22,10 @@ class Model:
     family: str = "GRAPH"
     gain: float = 1.7                    # default weights make flat energies
     functions: tuple = ()                # modules that TorchScript makes functions of the file
-    half: bool = False                   # weights are stored in float16
+    rows: int = 4                        # that golden values are of
+    draws: int = 0                       # states that these are chosen of; 0 = so many
+    stored: str = "float32"              # what its weights are: float32, float16 or int8
+    max_tile_rows: int = 0               # that a server takes together; 0 = as it sees fit
     context: Optional[Callable[[int], dict]] = None  # other inputs for so many rows
     bounds: dict = dataclasses.field(default_factory=dict)  # (least, largest) of some of them
 
@@ -42,9 +45,11 @@ def observed(rows):
 ZOO = {
     # The table of ordinary architectures.
     "mlp": Model(vectors.mlp, (20,), 9),
-    "igebm_resnet": Model(images.Igebm, (3, 32, 32), 12),
-    "wrn_28_2": Model(images.WideResNet, (3, 32, 32), 13, dynamo=0, family="CLASSIFIER",
-                      half=True),
+    "igebm_resnet": Model(images.Igebm, (3, 32, 32), 12, dynamo=0, rows=2, draws=48,
+                          stored="int8", max_tile_rows=4),
+    "igebm_narrow": Model(lambda: images.Igebm(16), (3, 32, 32), 12, rows=2, stored="float16"),
+    "wrn_28_2": Model(images.WideResNet, (3, 32, 32), 13, dynamo=0, family="CLASSIFIER", rows=2,
+                      draws=48, stored="int8"),
     "unet": Model(images.UNet, (1, 16, 16), 11),
     "conv1d_sequence": Model(sequences.conv1d_sequence, (4, 40), 13),
     "gru": Model(lambda: sequences.Recurrent(nn.GRU), (9, 5), 14, dynamo=18),

@@ -28,9 +28,9 @@ class IgebmBlock(nn.Module):
 
 
 class Igebm(nn.Module):
-    """IGEBM's CIFAR network, an eighth as wide."""
+    """The network of Du & Mordatch (2019) for CIFAR-10: 5.1 million weights at their width, 128."""
 
-    def __init__(self, width=16):
+    def __init__(self, width=128):
         super().__init__()
         w = width
         self.stem = spectral_norm(nn.Conv2d(3, w, 3, padding=1))
@@ -63,9 +63,9 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """WRN-28-2 without norm (Grathwohl et al. 2020), half as wide; logits [N, 10]."""
+    """WRN-28-2 without norm (Grathwohl et al. 2020), 1.5 million weights; logits [N, 10]."""
 
-    def __init__(self, depth=28, widen=2, base=8):
+    def __init__(self, depth=28, widen=2, base=16):
         super().__init__()
         widths = [base, base * widen, 2 * base * widen, 4 * base * widen]
         layers = [nn.Conv2d(3, base, 3, padding=1)]
