@@ -18,8 +18,13 @@ namespace {
 absl::StatusOr<Window> ReadConvWindow(NodeContext& n, ValueId x, ValueId w) {
   const Shape x_shape = n.builder().shape(x);
   const Shape w_shape = n.builder().shape(w);
-  BASIN_RETURN_IF_ERROR(CheckImage(x_shape));
-  BASIN_RETURN_IF_ERROR(CheckImage(w_shape));
+  // More spatial axes are allowed where filters do not extend along them.
+  if (x_shape.rank() <= kMaxSpatialAxes + 2) {
+    BASIN_RETURN_IF_ERROR(CheckImage(x_shape));
+    BASIN_RETURN_IF_ERROR(CheckImage(w_shape));
+  } else if (w_shape.rank() != x_shape.rank()) {
+    return CheckImage(x_shape);
+  }
   const IntList spatial(w_shape.dims().begin() + 2, w_shape.dims().end());
   Window window;
   BASIN_ASSIGN_OR_RETURN(window.kernel,
@@ -43,11 +48,83 @@ absl::StatusOr<Value> WithBias(NodeContext& n, const Value& y) {
   return n.Binary(ScalarOp::kAdd, y, n.Reshape(bias, per_channel));
 }
 
+// A window over some of the spatial axes of an image; the others, along which
+// it takes each element, are like that of rows.
+struct PartialWindow {
+  IntList rows = {0};   // axes of the image
+  IntList image = {1};  // the others: channels, and where the window extends
+  IntList kernel;
+  ConvAttrs attributes;
+};
+
+PartialWindow Extended(const Window& window) {
+  PartialWindow part;
+  const size_t count = window.kernel.size();
+  for (size_t i = 0; i < count; ++i) {
+    const bool takes_each = window.kernel[i] == 1 && window.strides[i] == 1 &&
+                            window.pads_before[i] == 0 &&
+                            window.pads_after[i] == 0;
+    const bool is_needed = part.kernel.empty() && i + 1 == count;
+    if (takes_each && !is_needed) {
+      part.rows.push_back(static_cast<int64_t>(i + 2));
+      continue;
+    }
+    part.image.push_back(static_cast<int64_t>(i + 2));
+    part.kernel.push_back(window.kernel[i]);
+    part.attributes.strides.push_back(window.strides[i]);
+    part.attributes.dilations.push_back(window.dilations[i]);
+    part.attributes.pads_before.push_back(window.pads_before[i]);
+    part.attributes.pads_after.push_back(window.pads_after[i]);
+  }
+  return part;
+}
+
+// More than three spatial axes, as jax2onnx writes sums over windows.
+absl::StatusOr<Value> ConvAlong(NodeContext& n, ValueId x, ValueId w,
+                                const Window& window) {
+  GraphBuilder& b = n.builder();
+  PartialWindow part = Extended(window);
+  const Shape x_shape = b.shape(x);
+  if (part.kernel.size() > kMaxSpatialAxes) return CheckImage(x_shape);
+  part.attributes.groups = n.Int("group", 1);
+  IntList order = part.rows;
+  order.insert(order.end(), part.image.begin(), part.image.end());
+  Shape::Dims result;  // in that order
+  Shape::Dims merged = {1};
+  for (const int64_t axis : part.rows) {
+    result.push_back(x_shape.dims()[static_cast<size_t>(axis)]);
+    merged[0] *= result.back();
+  }
+  for (const int64_t axis : part.image) {
+    merged.push_back(x_shape.dims()[static_cast<size_t>(axis)]);
+  }
+  Shape::Dims filters = {b.shape(w).dim(0), b.shape(w).dim(1)};
+  filters.insert(filters.end(), part.kernel.begin(), part.kernel.end());
+  BASIN_ASSIGN_OR_RETURN(const Shape images, Shape::Create(merged));
+  BASIN_ASSIGN_OR_RETURN(const Shape weights, Shape::Create(filters));
+  BASIN_RETURN_IF_ERROR(CheckImage(images));
+  const ValueId y = b.Conv(b.Reshape(b.Transpose(x, order), images),
+                           b.Reshape(w, weights), part.attributes);
+  BASIN_RETURN_IF_ERROR(b.status());
+  const Shape::Dims& dims = b.shape(y).dims();
+  result.insert(result.end(), dims.begin() + 1, dims.end());
+  IntList back(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    back[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
+  }
+  BASIN_ASSIGN_OR_RETURN(const Shape ordered, Shape::Create(result));
+  return Value(b.Transpose(b.Reshape(y, ordered), back));
+}
+
 absl::StatusOr<Value> LowerConv(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(2, 3));
   BASIN_ASSIGN_OR_RETURN(const ValueId x, n.GraphInput(0));
   BASIN_ASSIGN_OR_RETURN(const ValueId w, n.GraphInput(1));
   BASIN_ASSIGN_OR_RETURN(const Window window, ReadConvWindow(n, x, w));
+  if (window.kernel.size() > kMaxSpatialAxes) {
+    BASIN_ASSIGN_OR_RETURN(const Value y, ConvAlong(n, x, w, window));
+    return WithBias(n, y);
+  }
   return WithBias(
       n, n.builder().Conv(x, w,
                           {window.strides, window.dilations, window.pads_before,
@@ -163,6 +240,7 @@ absl::StatusOr<Value> LowerConvTranspose(NodeContext& n) {
   BASIN_ASSIGN_OR_RETURN(const ValueId x, n.GraphInput(0));
   BASIN_ASSIGN_OR_RETURN(const ValueId w, n.GraphInput(1));
   BASIN_ASSIGN_OR_RETURN(const Window window, ReadConvWindow(n, x, w));
+  BASIN_RETURN_IF_ERROR(CheckImage(n.builder().shape(x)));
   BASIN_ASSIGN_OR_RETURN(const Crop crop,
                          ReadCrop(n, n.builder().shape(x), window));
   BASIN_ASSIGN_OR_RETURN(const Value y, Transposed(n, x, w, window, crop));

@@ -103,6 +103,13 @@ absl::StatusOr<Value> LowerCosh(NodeContext& n) {
   return n.Binary(ScalarOp::kAdd, n.Binary(ScalarOp::kMul, half, h), inverse);
 }
 
+// Not ONNX's: tf2onnx writes it for the exact GELU of TensorFlow and Keras.
+absl::StatusOr<Value> LowerErfc(NodeContext& n) {
+  BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
+  BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
+  return n.Binary(ScalarOp::kSub, Number(1), n.Unary(ScalarOp::kErf, x));
+}
+
 absl::StatusOr<Value> LowerCeil(NodeContext& n) {
   BASIN_RETURN_IF_ERROR(n.CheckInputs(1, 1));
   BASIN_ASSIGN_OR_RETURN(const Value x, n.Input(0));
@@ -203,6 +210,7 @@ constexpr Operator kOperators[] = {
     {"Cosh", 9, LowerCosh},
     {"Div", 7, LowerBinary<ScalarOp::kDiv>},
     {"Erf", 9, LowerUnary<ScalarOp::kErf>},
+    {"Erfc", 9, LowerErfc},
     {"Exp", 6, LowerUnary<ScalarOp::kExp>},
     {"Floor", 6, LowerUnary<ScalarOp::kFloor>},
     {"Log", 6, LowerUnary<ScalarOp::kLog>},

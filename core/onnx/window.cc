@@ -11,8 +11,6 @@
 namespace basin::internal {
 namespace {
 
-constexpr int kMaxSpatialAxes = 3;
-
 // As many results as the input has elements divided by the stride; an odd
 // padding goes to the end (upper) or to the beginning.
 void SamePads(const Shape& x, bool upper, Window& window) {

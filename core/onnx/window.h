@@ -14,6 +14,9 @@
 
 namespace basin::internal {
 
+// Of images that windows extend along.
+inline constexpr int kMaxSpatialAxes = 3;
+
 // Bounds every window parameter, so that sums and products do not overflow.
 inline constexpr int64_t kMaxWindowParameter = int64_t{1} << 24;
 

@@ -1,7 +1,7 @@
-// What people train, against PyTorch: every file that
-// deploy/training/export_architectures.py wrote is loaded as a server loads
-// it, and its energies and gradients are compared. Prints one line a file,
-// which run.sh makes a table of.
+// What people train, against PyTorch, JAX and Keras: every file that
+// deploy/training/export_*.py wrote is loaded as a server loads it, and its
+// energies and gradients are compared. Prints one line a file, which run.sh
+// makes a table of.
 
 #include <algorithm>
 #include <cmath>
@@ -34,9 +34,13 @@ namespace fs = std::filesystem;
 // all energies, or of a row's gradient.
 constexpr double kTolerance = 1e-4;
 
+// Files are named so.
+constexpr const char* kExporters[] = {"torchscript", "dynamo", "jax",
+                                      "keras_tensorflow", "keras_jax"};
+
 struct Exported {
   std::string name;
-  std::string exporter;  // "torchscript", "dynamo"
+  std::string exporter;  // one of kExporters
 
   std::string File(const std::string& file) const {
     return GoldenPath("architectures/" + name + "/" + file);
@@ -141,7 +145,7 @@ absl::StatusOr<Errors> Measure(const Exported& exported,
 
 class ArchitectureTest : public ::testing::TestWithParam<Exported> {};
 
-TEST_P(ArchitectureTest, AgreesWithPyTorch) {
+TEST_P(ArchitectureTest, AgreesWithItsFramework) {
   static const Backend& backend = *CreateCpuBackend().release();
   const Exported& exported = GetParam();
   const auto onnx = OnnxModel::Load(exported.onnx());
@@ -160,7 +164,7 @@ std::vector<Exported> AllExported() {
   std::vector<Exported> all;
   for (const auto& folder :
        fs::directory_iterator(GoldenPath("architectures"))) {
-    for (const char* exporter : {"torchscript", "dynamo"}) {
+    for (const char* exporter : kExporters) {
       if (!folder.is_directory()) continue;
       Exported exported{folder.path().filename(), exporter};
       if (fs::exists(exported.onnx())) all.push_back(std::move(exported));
@@ -170,6 +174,16 @@ std::vector<Exported> AllExported() {
     return std::pair(a.name, b.exporter) < std::pair(b.name, a.exporter);
   });
   return all;
+}
+
+// Golden files of every exporter are there.
+TEST(ArchitecturesTest, OfEveryExporter) {
+  for (const char* exporter : kExporters) {
+    const auto all = AllExported();
+    EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const auto& exported) {
+      return exported.exporter == exporter;
+    })) << exporter;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ArchitectureTest,

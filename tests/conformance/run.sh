@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints how Basin agrees with others: ONNX's own tests (passed, failed, not
 # in scope and why), and energies and gradients of exported architectures
-# against PyTorch.
+# against the framework they come from: PyTorch, JAX or Keras.
 #
 #   tests/conformance/run.sh [--build DIR] [--verbose]
 #
@@ -59,7 +59,7 @@ echo "Not in scope, because of"
 sed -n 's/^not in scope: [^ ]*: \([^:]*\).*/\1/p' "$results/onnx" |
   sort | uniq -c | sort -rn
 echo
-echo "Exported architectures against PyTorch (bar: 1e-4)"
+echo "Exported architectures against their frameworks (bar: 1e-4)"
 echo
 echo "| model | exporter | opset | energy error | gradient error |"
 echo "| --- | --- | --- | --- | --- |"

@@ -127,26 +127,13 @@ void PiecewiseConstant(Model& m, const char* op) {
 
 std::vector<Case> ElementwiseCases() {
   std::vector<Case> cases;
-  for (const char* op : {"Sin",
-                         "Cos",
-                         "Tan",
-                         "Sinh",
-                         "Cosh",
-                         "Atan",
-                         "Asinh",
-                         "Selu",
-                         "Celu",
-                         "Elu",
-                         "Softsign",
-                         "HardSigmoid",
-                         "HardSwish",
-                         "Mish",
-                         "Swish",
-                         "Gelu",
-                         "ThresholdedRelu",
-                         "Shrink",
-                         "LeakyRelu",
-                         "Relu"}) {
+  for (const char* op : {"Sin",       "Cos",       "Tan",
+                         "Sinh",      "Cosh",      "Atan",
+                         "Asinh",     "Selu",      "Celu",
+                         "Elu",       "Softsign",  "HardSigmoid",
+                         "HardSwish", "Mish",      "Erfc",
+                         "Swish",     "Gelu",      "ThresholdedRelu",
+                         "Shrink",    "LeakyRelu", "Relu"}) {
     cases.push_back(
         {op, [op](Model& m) { Unary(m, op); }, {2, 5}, -1.4, 1.4, 20});
   }

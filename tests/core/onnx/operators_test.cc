@@ -59,6 +59,13 @@ TEST(OnnxOperatorsTest, LogSoftmaxIsExactForLargeValues) {
   ExpectOutput(model, Floats({1, 2}, {1e4, -1e4}), {1, 2}, {0, -2e4});
 }
 
+TEST(OnnxOperatorsTest, ErfcOfTf2onnx) {
+  TestModel model;
+  model.Input("x", {-1, 4}).Node("Erfc", {"x"}, {"y"});
+  ExpectOutput(model, Floats({1, 4}, {-2, 0, 0.5F, 3}), {1, 4},
+               {std::erfc(-2.0), 1, std::erfc(0.5), std::erfc(3.0)});
+}
+
 TEST(OnnxOperatorsTest, ReductionAxesByOpset) {
   const Tensor x = Floats({2, 2}, {1, 2, 3, 5});
   TestModel attribute(12);
@@ -144,6 +151,30 @@ TEST(OnnxOperatorsTest, ConvolutionAlongOneAxis) {
   // Channel 1: 0 1 2 3 4 -> 1*0 + 2*2, 1*2 + 2*4; channel 2: 0 5 6 7 8.
   ExpectOutput(model, Floats({1, 2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}), {1, 2, 2},
                {14, 20, 44, 70});
+}
+
+// As jax2onnx writes sums over windows: rows and channels are spatial axes.
+TEST(OnnxOperatorsTest, ConvolutionOverAxesThatItDoesNotExtendAlong) {
+  TestModel model;
+  model.Input("x", {-1, 2, 2, 3, 2}).Integers("to", {7}, {1, 1, 2, 2, 2, 3, 2});
+  model.Node("Reshape", {"x", "to"}, {"image"});
+  model.Weight("w", {1, 1, 1, 1, 1, 2, 1}, {1, 10});
+  model.Node("Conv", {"image", "w"}, {"y"});
+  std::vector<float> x;
+  std::vector<double> expected;
+  for (int i = 0; i < 48; ++i) x.push_back(static_cast<float>(i % 7));
+  for (int i = 0; i < 48; ++i) {
+    if (i / 2 % 3 < 2) expected.push_back(x[i] + 10 * x[i + 2]);
+  }
+  ExpectOutput(model, Floats({2, 2, 2, 3, 2}, x), {1, 1, 2, 2, 2, 2, 2},
+               expected);
+  TestModel wide;
+  wide.Input("x", {-1, 1, 2, 2, 2, 2});
+  wide.Weight("w", {1, 1, 2, 2, 2, 2}, std::vector<float>(16, 1));
+  wide.Node("Conv", {"x", "w"}, {"y"});
+  EXPECT_THAT(RunModel(wide.Output("y"),
+                       {Floats({1, 1, 2, 2, 2, 2}, std::vector<float>(16, 1))}),
+              StatusIs(kUnimplemented, HasSubstr("one to three spatial axes")));
 }
 
 TEST(OnnxOperatorsTest, AutoPadIsAsymmetricForEvenKernels) {
