@@ -13,8 +13,8 @@
 namespace basin {
 namespace {
 
-// Hoffman and Gelman 2014.
-constexpr double kGamma = 0.05;
+// Hoffman and Gelman 2014, but for gamma: see StepSizeTuner.
+constexpr double kGamma = 0.2;
 constexpr double kOffset = 10;  // t0
 constexpr double kKappa = 0.75;
 

@@ -11,8 +11,11 @@
 namespace basin::internal {
 namespace {
 
-// Meetings of a warm-up, about: more cost time and teach little.
+// Meetings of a warm-up, about, and of each of its windows at least, where it
+// is that long: more cost time and teach little, fewer leave the step size of
+// the last window, which is kept, untuned.
 constexpr int64_t kRounds = 200;
+constexpr int64_t kRoundsOfWindow = 50;
 
 double TargetOf(const SampleSpec& spec) {
   if (spec.adaptation.target_acceptance > 0) {
@@ -56,7 +59,6 @@ WarmupAdaptation::WarmupAdaptation(const SampleSpec& spec,
     : transition_(transition),
       options_(spec.adaptation),
       warmup_(spec.warmup),
-      round_(std::max<int64_t>(1, spec.warmup / kRounds)),
       windows_(WarmupWindows(spec.warmup)),
       tuners_(TunersOf(spec)),
       variance_(spec.model->info().dimension) {}
@@ -68,13 +70,19 @@ const WarmupWindow& WarmupAdaptation::WindowOf(int64_t done) const {
   return *found;
 }
 
+int64_t WarmupAdaptation::RoundOf(const WarmupWindow& window) const {
+  const int64_t most = (window.end - window.begin) / kRoundsOfWindow;
+  return std::max<int64_t>(1, std::min(warmup_ / kRounds, most));
+}
+
 int64_t WarmupAdaptation::NextAfter(int64_t done) const {
   if (done >= warmup_) return kNever;
   const bool searching =
       std::any_of(tuners_.begin(), tuners_.end(),
                   [](const StepSizeTuner& t) { return t.searching(); });
-  const int64_t next = searching ? done + 1 : (done / round_ + 1) * round_;
-  return std::min(next, WindowOf(done).end);
+  const WarmupWindow& window = WindowOf(done);
+  const int64_t round = searching ? 1 : RoundOf(window);
+  return std::min((done / round + 1) * round, window.end);
 }
 
 void WarmupAdaptation::Hold(int64_t done, ChainRows& rows,
@@ -124,7 +132,8 @@ void WarmupAdaptation::SetMetric(MovingSettings& settings) {
   }
   settings.scale = std::move(scale);
   variance_ = PooledVariance(static_cast<int64_t>(settings.scale.size()));
-  for (StepSizeTuner& tuner : tuners_) tuner.Restart(tuner.step_size());
+  // From the average: the last step may have been far off.
+  for (StepSizeTuner& tuner : tuners_) tuner.Restart(tuner.Final());
 }
 
 }  // namespace basin::internal

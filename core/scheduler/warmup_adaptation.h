@@ -26,6 +26,8 @@ class WarmupAdaptation final : public Meeting {
 
  private:
   const WarmupWindow& WindowOf(int64_t done) const;
+  // Transitions between meetings.
+  int64_t RoundOf(const WarmupWindow& window) const;
   void TuneSteps(int64_t done, ChainRows& rows, MovingSettings& settings);
   void GatherStates(const ChainRows& rows);
   void SetMetric(MovingSettings& settings);
@@ -33,7 +35,6 @@ class WarmupAdaptation final : public Meeting {
   const Transition& transition_;
   const AdaptationOptions options_;
   const int64_t warmup_;
-  const int64_t round_;  // transitions between meetings
   const std::vector<WarmupWindow> windows_;
   std::vector<StepSizeTuner> tuners_;  // [replicas], or empty
   PooledVariance variance_;

@@ -32,9 +32,12 @@ double Acceptance(double step, double width) {
   return std::erfc(step * step / width / std::sqrt(2.0));
 }
 
+// With noise of this deviation at most; where all or none is accepted there is
+// none.
 double Tune(StepSizeTuner& tuner, double width, int updates, double noise) {
   for (int i = 0; i < updates; ++i) {
-    tuner.Update(Acceptance(tuner.step_size(), width) + noise * Normal(1, i));
+    const double mean = Acceptance(tuner.step_size(), width);
+    tuner.Update(mean + 4 * mean * (1 - mean) * noise * Normal(1, i));
   }
   return tuner.Final();
 }
@@ -73,6 +76,26 @@ TEST(StepSizeTunerTest, FewUpdatesGoFar) {
   }
 }
 
+// Nothing is accepted beyond an edge: acceptance falls by 2 and more for each
+// unit of log step size.
+TEST(StepSizeTunerTest, SettlesAtAnEdge) {
+  const auto acceptance = [](double step) {
+    return 1 / (1 + std::pow(step / 3, 8));
+  };
+  for (const double target : {0.234, 0.574, 0.651}) {
+    for (const double initial : {0.1, 2.0, 3.7, 90.0}) {
+      auto tuner = StepSizeTuner::Create(initial, target);
+      ASSERT_OK(tuner);
+      while (tuner->searching()) tuner->Update(acceptance(tuner->step_size()));
+      for (int i = 0; i < 45; ++i) {
+        tuner->Update(acceptance(tuner->step_size()));
+      }
+      EXPECT_NEAR(acceptance(tuner->Final()), target, 0.05) << initial;
+      EXPECT_NEAR(acceptance(tuner->step_size()), target, 0.05) << initial;
+    }
+  }
+}
+
 // Against the recursion as the paper has it (algorithm 5), but for mu.
 TEST(StepSizeTunerTest, AveragesAsPublished) {
   auto tuner = StepSizeTuner::Create(0.5, 0.8);
@@ -91,7 +114,7 @@ TEST(StepSizeTunerTest, AveragesAsPublished) {
     const double alpha = m % 2 == 0 ? 0.95 : 0.4;
     tuner->Update(alpha);
     h_bar = (1 - 1 / (m + 10.0)) * h_bar + (0.8 - alpha) / (m + 10.0);
-    const double log_step = mu - std::sqrt(m) / 0.05 * h_bar;
+    const double log_step = mu - std::sqrt(m) / 0.2 * h_bar;
     log_bar =
         std::pow(m, -0.75) * log_step + (1 - std::pow(m, -0.75)) * log_bar;
     ASSERT_NEAR(std::log(tuner->step_size()), log_step, 1e-12);

@@ -1,0 +1,111 @@
+// Tuning during warm-up, of chains that are not there: their acceptance is a
+// function of the step size.
+
+#include "core/scheduler/warmup_adaptation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/base/normal.h"
+#include "core/base/philox.h"
+#include "tests/core/scheduler/fake_model.h"
+#include "tests/core/scheduler/job_helpers.h"
+
+namespace basin::internal {
+namespace {
+
+using Acceptance = std::function<double(double step)>;
+
+// That of HMC in many dimensions.
+double Smooth(double step) { return std::erfc(step * step / std::sqrt(2.0)); }
+// Of a target with edges: beyond them nothing is accepted.
+double Steep(double step) { return 1 / (1 + std::pow(step / 0.3, 8)); }
+
+class WarmupAdaptationTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kChains = 16;
+
+  SampleSpec Spec(int64_t warmup) const {
+    SampleSpec spec = testing::MakeSample(testing::MakeFakeModel(*backend_, {}),
+                                          TransitionKind::kHmc, kChains, 1);
+    spec.warmup = warmup;
+    spec.transition.step_size = 0.1;
+    spec.adaptation = {.step_size = true, .metric = true};
+    return spec;
+  }
+
+  // The step size after the warm-up. Each chain's acceptance has noise.
+  double Tune(SampleSpec spec, const Acceptance& acceptance) {
+    const Transition& transition = GetTransition(spec.transition.kind);
+    WarmupAdaptation adaptation(spec, transition);
+    MovingSettings settings = MakeSettings(spec, transition);
+    ChainRows rows = MakeRows(spec, transition);
+    uint64_t draws = 0;
+    meetings_.clear();
+    for (int64_t done = 0; done < spec.warmup;) {
+      const int64_t next = adaptation.NextAfter(done);
+      const double mean = acceptance(settings.replicas[0].params.step_size);
+      for (int64_t row = 0; row < kChains; ++row) {
+        rows.proposals[row] = next - done;
+        for (int64_t i = done; i < next; ++i) {
+          const double normal =
+              NormalsOf(Philox(7, DrawCounter(0, 0, draws++, 0))).value[0];
+          rows.acceptance_sum[row] +=
+              std::clamp(mean + mean * (1 - mean) * normal, 0.0, 1.0);
+        }
+        for (int64_t i = 0; i < 3; ++i) {
+          rows.states[3 * row + i] = static_cast<float>(
+              std::sin(static_cast<double>(10 * next + 3 * row + i)));
+        }
+      }
+      adaptation.Hold(next, rows, settings);
+      meetings_.push_back(next);
+      done = next;
+    }
+    EXPECT_EQ(adaptation.NextAfter(spec.warmup), Meeting::kNever);
+    return settings.replicas[0].params.step_size;
+  }
+
+  int64_t MeetingsSince(int64_t step) const {
+    return meetings_.end() -
+           std::upper_bound(meetings_.begin(), meetings_.end(), step);
+  }
+
+  const std::unique_ptr<Backend> backend_ = CreateCpuBackend();
+  std::vector<int64_t> meetings_;
+};
+
+TEST_F(WarmupAdaptationTest, AcceptanceEndsNearTheTarget) {
+  for (const Acceptance& acceptance : {Acceptance(Smooth), Acceptance(Steep)}) {
+    for (const int64_t warmup : {150, 300, 500, 1000, 5000, 50000}) {
+      EXPECT_NEAR(acceptance(Tune(Spec(warmup), acceptance)), 0.651, 0.06)
+          << warmup;
+    }
+  }
+}
+
+TEST_F(WarmupAdaptationTest, ShortOnesComeClose) {
+  for (const Acceptance& acceptance : {Acceptance(Smooth), Acceptance(Steep)}) {
+    EXPECT_NEAR(acceptance(Tune(Spec(100), acceptance)), 0.651, 0.2);
+  }
+}
+
+// The step size that is kept comes from the last 50 steps, however long the
+// warm-up is; and the meetings stay few.
+TEST_F(WarmupAdaptationTest, TheLastWindowMeetsAtEveryStep) {
+  for (const int64_t warmup : {500, 1000, 50000}) {
+    Tune(Spec(warmup), Smooth);
+    EXPECT_EQ(MeetingsSince(warmup - 50), 50) << warmup;
+    EXPECT_LT(meetings_.size(), 800U) << warmup;
+    EXPECT_EQ(meetings_.back(), warmup);
+  }
+}
+
+}  // namespace
+}  // namespace basin::internal
