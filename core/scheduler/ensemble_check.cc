@@ -403,7 +403,7 @@ absl::Status CheckResume(const SampleSpec& spec) {
   return Invalid("resume.log_weights", "none with tempering", "some");
 }
 
-// That a step stays bounded: nothing interrupts it.
+// That a step stays bounded: a job beside in its tile waits for all of it.
 absl::Status CheckStepLength(const SampleSpec& spec) {
   constexpr int64_t kMaxEvaluations = 1024;
   const int64_t classes = spec.model->info().domain.classes;

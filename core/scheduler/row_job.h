@@ -1,6 +1,7 @@
 #ifndef BASIN_CORE_SCHEDULER_ROW_JOB_H_
 #define BASIN_CORE_SCHEDULER_ROW_JOB_H_
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -61,6 +62,11 @@ class RowJob {
   // Steps done so far that no client has seen.
   virtual int64_t UnseenSteps() const = 0;
 
+  // Says that the run queue has ended the job, so that a step of many
+  // evaluations need not go on for it. Thread-safe.
+  void Abandon() { abandoned_.store(true, std::memory_order_relaxed); }
+  bool abandoned() const { return abandoned_.load(std::memory_order_relaxed); }
+
   // Tells the consumer that there is news. Call without locks held.
   void Notify() const {
     if (options_.listener) options_.listener();
@@ -72,6 +78,7 @@ class RowJob {
   const int64_t steps_per_row_;
   const std::vector<float> context_;
   const int64_t rows_per_context_;
+  std::atomic<bool> abandoned_ = false;
 };
 
 }  // namespace basin::internal

@@ -218,6 +218,7 @@ SampleResult SampleJobImpl::TakeResult() {
 
 void SampleJobImpl::Cancel(absl::Status why) {
   run_queue_->Cancel(*this, std::move(why));
+  Abandon();  // after it, which keeps `why`
 }
 
 int64_t SampleJobImpl::StepsAllowed(int64_t done) const {

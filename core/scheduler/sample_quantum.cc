@@ -13,7 +13,8 @@ absl::Status SampleQuantum::Run(const Functions& functions, TileMemory& memory,
                                 SchedulerObserver::Quantum* quantum) {
   Prepare(memory, work);
   quantum->transition = transition_->name();
-  CountedEnergy counted(*functions.energy, functions.surrogate);
+  CountedEnergy counted(*functions.energy, functions.surrogate,
+                        functions.interrupt);
   EnergyFunction* energy = &counted;
   if (work->key.has_base) {
     BASIN_RETURN_IF_ERROR(

@@ -8,6 +8,7 @@
 
 #include "core/model/energy_function.h"
 #include "core/sampler/transition.h"
+#include "core/scheduler/interrupt.h"
 #include "core/scheduler/path_energy.h"
 #include "core/scheduler/run_queue.h"
 #include "core/scheduler/sample_job.h"
@@ -29,8 +30,9 @@ class SampleQuantum {
   // What a tile evaluates.
   struct Functions {
     EnergyFunction* energy = nullptr;
-    EnergyFunction* surrogate = nullptr;  // see EnergyFunction; or null
-    EnergyFunction* base = nullptr;       // see PathEnergy; or null
+    EnergyFunction* surrogate = nullptr;   // see EnergyFunction; or null
+    EnergyFunction* base = nullptr;        // see PathEnergy; or null
+    const Interrupt* interrupt = nullptr;  // or null, for never
   };
 
   // Runs `work` and stores what came of it in its jobs and in

@@ -10,6 +10,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "core/base/status_macros.h"
+#include "core/scheduler/interrupt.h"
 #include "core/scheduler/run_queue.h"
 #include "core/scheduler/sample_job.h"
 #include "core/scheduler/score_job.h"
@@ -53,19 +54,21 @@ class SchedulerImpl final : public Scheduler {
  public:
   SchedulerImpl(const Backend& backend, const SchedulerOptions& options)
       : backend_(backend),
+        clock_(*options.clock),
         observer_(options.observer == nullptr ? &ignored_ : options.observer),
         limits_{options.max_rows, options.max_bytes, options.max_work},
         run_queue_(std::make_shared<RunQueue>(RunQueue::Options{
             options.workers, options.quantum, limits_, options.clock})) {
     for (int i = 0; i < options.workers; ++i) {
-      threads_.emplace_back([this, clock = options.clock] {
-        internal::RunWorker(backend_, *clock, *observer_, *run_queue_);
+      threads_.emplace_back([this] {
+        internal::RunWorker(backend_, clock_, stop_, *observer_, *run_queue_);
       });
     }
   }
 
   ~SchedulerImpl() override {
     run_queue_->Shutdown();
+    stop_.SetBy(absl::InfinitePast());
     for (std::thread& thread : threads_) thread.join();
   }
 
@@ -115,7 +118,10 @@ class SchedulerImpl final : public Scheduler {
 
   SchedulerLoad Load() const override { return run_queue_->Load(); }
 
-  void Drain(absl::Duration timeout) override { run_queue_->Drain(timeout); }
+  void Drain(absl::Duration timeout) override {
+    stop_.SetBy(clock_.Now() + timeout);
+    run_queue_->Drain(timeout);
+  }
 
  private:
   // `values` on the device; null if there are none.
@@ -145,10 +151,12 @@ class SchedulerImpl final : public Scheduler {
   }
 
   const Backend& backend_;
+  const Clock& clock_;
   SchedulerObserver ignored_;
   SchedulerObserver* const observer_;
   const Demand limits_;
   const std::shared_ptr<RunQueue> run_queue_;  // jobs hold it too
+  internal::StopTime stop_;
   std::vector<std::thread> threads_;
 };
 

@@ -18,12 +18,17 @@
 namespace basin::internal {
 namespace {
 
+// Evaluations of a step that can be interrupted; shorter ones end soon, and
+// would be asked for little.
+constexpr int64_t kLongStep = 8;
+
 // What one worker thread owns. Not thread-safe.
 class Worker {
  public:
-  Worker(const Backend& backend, const Clock& clock,
+  Worker(const Backend& backend, const Clock& clock, const StopTime& stop,
          SchedulerObserver& observer)
       : clock_(clock),
+        stop_(stop),
         observer_(observer),
         memory_(backend),
         functions_(backend) {}
@@ -81,6 +86,8 @@ class Worker {
     UploadContext(*work, info.context_dimension);
     function->SetContext(memory_.context());
     if (moves) {
+      const Interrupt interrupt(clock_, stop_, work->segments);
+      if (work->key.evaluations >= kLongStep) functions.interrupt = &interrupt;
       return sampling_.Run(functions, memory_, work, quantum);
     }
     return RunScoreQuantum(*function, memory_, work, quantum);
@@ -113,6 +120,7 @@ class Worker {
   }
 
   const Clock& clock_;
+  const StopTime& stop_;
   SchedulerObserver& observer_;
   TileMemory memory_;
   FunctionCache functions_;
@@ -129,11 +137,11 @@ void StandBackForServing() {
 
 }  // namespace
 
-void RunWorker(const Backend& backend, const Clock& clock,
+void RunWorker(const Backend& backend, const Clock& clock, const StopTime& stop,
                SchedulerObserver& observer, RunQueue& run_queue) {
   StandBackForServing();
   backend.PrepareWorkerThread();
-  Worker worker(backend, clock, observer);
+  Worker worker(backend, clock, stop, observer);
   Work work;
   Ended ended;
   while (true) {
