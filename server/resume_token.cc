@@ -50,6 +50,39 @@ absl::StatusOr<std::vector<float>> FloatsOf(const std::string& bytes) {
   return values;
 }
 
+void ModelToProto(const ModelIdentity& model, server::ResumeModel& out) {
+  out.set_name(model.name);
+  out.set_version(model.version);
+  out.set_fingerprint(model.fingerprint);
+}
+
+ModelIdentity ModelOf(const server::ResumeModel& model) {
+  return {model.name(), model.version(), model.fingerprint()};
+}
+
+// That a model which served as `role` is the same now.
+absl::Status CheckSame(absl::string_view role,
+                       const std::optional<ModelIdentity>& then,
+                       const std::optional<ModelIdentity>& now) {
+  if (then == now) return absl::OkStatus();
+  if (!then.has_value() || !now.has_value() || then->name != now->name) {
+    const auto name = [](const std::optional<ModelIdentity>& model) {
+      return model.has_value() ? model->name : std::string("no model");
+    };
+    return absl::FailedPreconditionError(absl::StrCat(
+        "resume_token: expected one with ", name(now), role, ", got one with ",
+        name(then), ": start new chains from its draws with init.states"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "resume_token: of version ", then->version, " of ", then->name, role,
+      ", and ",
+      then->version == now->version
+          ? std::string("that version is another now")
+          : absl::StrCat("version ", now->version, " serves"),
+      ": its chains cannot go on; start new ones from its draws with "
+      "init.states, or serve the model as it was"));
+}
+
 // What the chains go on by.
 v1::SampleRequest Normalised(const v1::SampleRequest& request, uint64_t seed,
                              const SampleResult& result) {
@@ -115,16 +148,25 @@ void Merge(const v1::SampleRequest& later, v1::SampleRequest& request) {
 
 }  // namespace
 
+ModelIdentity IdentityOf(const ModelInfo& model) {
+  return {model.name, model.version, model.fingerprint};
+}
+
 std::string EncodeResumeToken(const v1::SampleRequest& request,
-                              const ModelInfo& model, uint64_t seed,
+                              const RequestModels& models, uint64_t seed,
                               const SampleResult& result,
                               absl::string_view key) {
   const ResumePoint& point = result.resume;
   server::ResumeState state;
   state.set_request(Normalised(request, seed, result).SerializeAsString());
-  state.set_model(model.name);
-  state.set_model_version(model.version);
-  state.set_fingerprint(model.fingerprint);
+  ModelToProto(models.model, *state.mutable_model());
+  if (models.surrogate.has_value()) {
+    ModelToProto(*models.surrogate, *state.mutable_surrogate());
+  }
+  if (models.base.has_value()) {
+    ModelToProto(*models.base, *state.mutable_base());
+    state.set_base_asked(models.base_asked);
+  }
   state.set_steps(point.steps);
   state.set_states(BytesOf(result.last_states));
   state.set_momenta(BytesOf(point.momenta));
@@ -160,9 +202,14 @@ absl::StatusOr<ResumedRequest> DecodeResumeToken(
     return absl::InvalidArgumentError("resume_token: cannot be read");
   }
   Merge(request, *resumed.request);
-  resumed.model = state.model();
-  resumed.model_version = state.model_version();
-  resumed.fingerprint = state.fingerprint();
+  resumed.models.model = ModelOf(state.model());
+  if (state.has_surrogate()) {
+    resumed.models.surrogate = ModelOf(state.surrogate());
+  }
+  if (state.has_base()) {
+    resumed.models.base = ModelOf(state.base());
+    resumed.models.base_asked = state.base_asked();
+  }
   BASIN_ASSIGN_OR_RETURN(resumed.states, FloatsOf(state.states()));
   BASIN_ASSIGN_OR_RETURN(resumed.scale, FloatsOf(state.scale()));
   BASIN_ASSIGN_OR_RETURN(resumed.point.momenta, FloatsOf(state.momenta()));
@@ -176,21 +223,16 @@ absl::StatusOr<ResumedRequest> DecodeResumeToken(
   return resumed;
 }
 
-absl::Status FillResumed(ResumedRequest&& resumed, const ModelInfo& model,
-                         SamplePlan& plan) {
-  if (resumed.model != model.name || resumed.model_version != model.version ||
-      resumed.fingerprint != model.fingerprint) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "resume_token: of version ", resumed.model_version, " of ",
-        resumed.model, ", and ",
-        resumed.model_version == model.version
-            ? std::string("that version is another now")
-            : absl::StrCat("version ", model.version, " serves"),
-        ": its chains cannot go on; start new ones from its draws with "
-        "init.states"));
-  }
+absl::Status FillResumed(ResumedRequest&& resumed, const RequestModels& models,
+                         int64_t dimension, SamplePlan& plan) {
+  const RequestModels& earlier = resumed.models;
+  BASIN_RETURN_IF_ERROR(CheckSame("", earlier.model, models.model));
+  BASIN_RETURN_IF_ERROR(
+      CheckSame(" as the surrogate", earlier.surrogate, models.surrogate));
+  BASIN_RETURN_IF_ERROR(
+      CheckSame(" as annealing.base, which its weights are relative to",
+                earlier.base, models.base));
   SampleSpec& spec = plan.spec;
-  const int64_t dimension = model.dimension;
   const auto states = static_cast<int64_t>(resumed.states.size());
   const auto scale = static_cast<int64_t>(resumed.scale.size());
   if (states % dimension != 0 || states / dimension != spec.rows() ||

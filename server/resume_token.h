@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,22 +26,39 @@ class SampleRequest;
 
 struct SamplePlan;
 
+// Which model it was, exactly: states go on under the same one only.
+struct ModelIdentity {
+  std::string name;
+  int64_t version = 0;
+  uint64_t fingerprint = 0;  // see ModelInfo
+
+  bool operator==(const ModelIdentity&) const = default;
+};
+ModelIdentity IdentityOf(const ModelInfo& model);
+
+// All models that the chains of a request depend on.
+struct RequestModels {
+  ModelIdentity model;
+  std::optional<ModelIdentity> surrogate;  // of delayed acceptance
+  // Where their annealing path began, which their weights are relative to.
+  std::optional<ModelIdentity> base;
+  int64_t base_asked = 0;  // ModelRef.version of it; 0 = whichever serves
+};
+
 // A request that goes on where another one has ended.
 struct ResumedRequest {
   // The earlier request with what the later one may change, without init.
   std::unique_ptr<v1::SampleRequest> request;
-  std::string model;
-  int64_t model_version = 0;
-  uint64_t fingerprint = 0;
+  RequestModels models;
   std::vector<float> states;  // [rows, D]
   std::vector<float> scale;   // [D], or empty
   ResumePoint point;
 };
 
-// The token of `result`, the end of `request`, which ran as `spec` on `model`.
+// The token of `result`, the end of `request`, which ran on `models`.
 // REQUIRES: result.resume.steps > 0.
 std::string EncodeResumeToken(const v1::SampleRequest& request,
-                              const ModelInfo& model, uint64_t seed,
+                              const RequestModels& models, uint64_t seed,
                               const SampleResult& result,
                               absl::string_view key);
 
@@ -50,10 +68,12 @@ std::string EncodeResumeToken(const v1::SampleRequest& request,
 absl::StatusOr<ResumedRequest> DecodeResumeToken(
     const v1::SampleRequest& request, absl::string_view key);
 
-// Puts the chains' end into `plan`. FailedPrecondition if `model` is not the
-// one that the chains were of; InvalidArgument for sizes that do not fit.
-absl::Status FillResumed(ResumedRequest&& resumed, const ModelInfo& model,
-                         SamplePlan& plan);
+// Puts the chains' end into `plan`, of states of `dimension` coordinates.
+// FailedPrecondition unless `models`, those of the same names that serve now,
+// are the ones that the chains were of; InvalidArgument for sizes that do not
+// fit.
+absl::Status FillResumed(ResumedRequest&& resumed, const RequestModels& models,
+                         int64_t dimension, SamplePlan& plan);
 
 }  // namespace basin
 

@@ -170,9 +170,10 @@ absl::Status SampleCall::Submit(Runtime::ModelOr model) {
                           FreshSeed()));
   plan.spec.model = model_;
   BASIN_RETURN_IF_ERROR(FindOtherModels(plan.spec));
+  BASIN_ASSIGN_OR_RETURN(models_, ModelsOf(plan.spec));
   if (received_.has_resume_token()) {
-    BASIN_RETURN_IF_ERROR(
-        FillResumed(std::move(resumed_), model_->info(), plan));
+    BASIN_RETURN_IF_ERROR(FillResumed(std::move(resumed_), models_,
+                                      model_->info().dimension, plan));
   }
   annealing_ = plan.spec.annealing;
   BASIN_RETURN_IF_ERROR(CheckTokenSize(plan.spec));
@@ -213,6 +214,30 @@ absl::Status SampleCall::FindOtherModels(SampleSpec& spec) const {
     return absl::OkStatus();
   }
   return find("annealing.base", request_->annealing().base(), spec.base);
+}
+
+absl::StatusOr<RequestModels> SampleCall::ModelsOf(
+    const SampleSpec& spec) const {
+  RequestModels models;
+  models.model = IdentityOf(spec.model->info());
+  if (spec.surrogate != nullptr) {
+    models.surrogate = IdentityOf(spec.surrogate->info());
+  }
+  if (spec.base != nullptr) {
+    models.base = IdentityOf(spec.base->info());
+    models.base_asked = request_->annealing().base().version();
+  }
+  if (resumed_.models.base.has_value()) {
+    // The path is behind the chains, but they bring its weights.
+    v1::ModelRef ref;
+    models.base_asked = resumed_.models.base_asked;
+    ref.set_name(resumed_.models.base->name);
+    ref.set_version(models.base_asked);
+    BASIN_ASSIGN_OR_RETURN(const std::shared_ptr<const EnergyModel> base,
+                           runtime_.FindModel(ref));
+    models.base = IdentityOf(base->info());
+  }
+  return models;
 }
 
 absl::Status SampleCall::CheckTokenSize(const SampleSpec& spec) const {
@@ -339,7 +364,7 @@ SampleCall::Action SampleCall::End(SampleResult result) {
                  summary);
   if (request_->output().resume_token() && result.resume.steps > 0) {
     summary.set_resume_token(EncodeResumeToken(
-        *request_, model_->info(), seed_, result, runtime_.options.resume_key));
+        *request_, models_, seed_, result, runtime_.options.resume_key));
   }
   summary.mutable_energy_trace()->Add(trace_.values().begin(),
                                       trace_.values().end());

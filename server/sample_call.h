@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
 #include <absl/time/time.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
@@ -51,6 +52,8 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   absl::Status Submit(Runtime::ModelOr model);
   // The models that stand beside the request's own.
   absl::Status FindOtherModels(SampleSpec& spec) const;
+  // Which models the chains of `spec`, or of the token, depend on.
+  absl::StatusOr<RequestModels> ModelsOf(const SampleSpec& spec) const;
   // That a resume token, if one is asked for, will fit into the answer.
   absl::Status CheckTokenSize(const SampleSpec& spec) const;
   absl::Status FillPlan(SamplePlan& plan);
@@ -84,6 +87,7 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   int64_t chains_ = 0;
   AnnealingOptions annealing_;
   std::shared_ptr<const EnergyModel> model_;
+  RequestModels models_;
   std::shared_ptr<ReplayBuffer> replay_;  // to write back into; may be null
   ReplayDraw draw_;
 

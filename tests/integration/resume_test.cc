@@ -1,10 +1,8 @@
 // Resuming over gRPC, N steps and then M give the bytes of N + M, on this
-// server and on another; and replay buffers whose every row stays one chain.
+// server and on another, unless a model of theirs has changed.
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -21,11 +19,11 @@
 #include "tests/testing/temp_dir.h"
 
 #include "basin/v1/models.grpc.pb.h"
-#include "basin/v1/replay.grpc.pb.h"
 
 namespace basin::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr auto kInvalid = grpc::StatusCode::INVALID_ARGUMENT;
@@ -308,177 +306,136 @@ TEST(ResumeToken, OtherFieldsAreRefusedByName) {
               IsError(kInvalid, HasSubstr("steps: expected 1 to")));
 }
 
-TEST(ResumeToken, IsOfOneVersionOfTheModel) {
-  const Folders folders;
-  const auto server = StartServer(folders);
-  const SampleAnswer run = MalaRun(*server);
-  std::filesystem::create_directories(folders.models.File("models/joint/2"));
+// Version 2 of a model takes over.
+void ServeVersionTwo(const ServerProcess& server, const Folders& folders,
+                     const std::string& name) {
+  std::filesystem::create_directories(
+      folders.models.File("models/" + name + "/2"));
   grpc::ClientContext context;
   v1::LoadModelRequest load;
-  load.mutable_model()->set_name("joint");
+  load.mutable_model()->set_name(name);
   load.mutable_model()->set_version(2);
   v1::LoadModelResponse loaded;
   const grpc::Status status =
-      v1::Models::NewStub(server->channel())->Load(&context, load, &loaded);
+      v1::Models::NewStub(server.channel())->Load(&context, load, &loaded);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  EXPECT_THAT(Sample(*server, Resume(run, 5)).status,
+}
+
+// A run, the model of it that is about to change, and what it was to it.
+struct DependenceCase {
+  const char* name;
+  const char* changes;
+  const char* other_config;  // of as many coordinates
+  const char* role;
+  ResumeCase run;
+};
+void PrintTo(const DependenceCase& one, std::ostream* out) { *out << one.name; }
+
+class DependenceTest : public ::testing::TestWithParam<DependenceCase> {};
+
+std::vector<DependenceCase> DependenceCases() {
+  using R = v1::SampleRequest;
+  static constexpr char kOther1d[] =
+      "family: MIXTURE mixture { component { weight: 1 mean: [0.3] "
+      "covariance: 1.4 } }";
+  const auto weighted = [](v1::SampleRequest::Annealing::Weights weights) {
+    return [weights](R& r) {
+      r.mutable_transition()->mutable_random_walk()->set_step_size(1);
+      *r.mutable_states() = FloatTensor({5, 1}, {0, 1, -1, 0.5F, 2});
+      r.mutable_annealing()->set_levels(4);
+      r.mutable_annealing()->set_weights(weights);
+      r.mutable_annealing()->mutable_base()->set_name("wide");
+    };
+  };
+  return {
+      {"Model", "joint",
+       "family: MIXTURE mixture { component { weight: 1 mean: [0, 0] "
+       "covariance: [1, 0.7, 0.7, 1] } }",
+       "joint, and", ContinuousResumes()[0]},
+      {"Surrogate", "wide", kOther1d, "wide as the surrogate, and",
+       ConditionedResumes()[2]},
+      {"BaseOfWeights",
+       "wide",
+       kOther1d,
+       "wide as annealing.base",
+       {"", "far", weighted(v1::SampleRequest::Annealing::IMPORTANCE)}},
+      {"BaseOfAPopulation",
+       "wide",
+       kOther1d,
+       "wide as annealing.base",
+       {"", "far", weighted(v1::SampleRequest::Annealing::POPULATION)}},
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DependenceTest,
+                         ::testing::ValuesIn(DependenceCases()), kNameOfCase);
+
+void ExpectRefused(const SampleAnswer& answer, const DependenceCase& one,
+                   const std::string& why) {
+  EXPECT_THAT(answer.status,
               IsError(grpc::StatusCode::FAILED_PRECONDITION,
-                      HasSubstr("resume_token: of version 1 of joint, and "
-                                "version 2 serves")));
+                      AllOf(HasSubstr("resume_token: of version 1 of "),
+                            HasSubstr(one.role), HasSubstr(why),
+                            HasSubstr("start new ones from its draws"))));
+}
+
+// That goes for a run that has been resumed already, too.
+TEST_P(DependenceTest, AnotherVersionIsRefused) {
+  const DependenceCase& one = GetParam();
+  const Folders folders;
+  const auto server = StartServer(folders);
+  const SampleAnswer run = Sample(*server, RequestOf(one.run, 5));
+  ASSERT_TRUE(run.status.ok()) << run.status.error_message();
+  const SampleAnswer longer = Sample(*server, Resume(run, 5));
+  ASSERT_TRUE(longer.status.ok()) << longer.status.error_message();
+  ServeVersionTwo(*server, folders, one.changes);
+  for (const SampleAnswer* from : {&run, &longer}) {
+    ExpectRefused(Sample(*server, Resume(*from, 5)), one, "version 2 serves");
+  }
 }
 
 // The same version with other contents, on a server that was restarted.
-TEST(ResumeToken, IsOfTheModelsContents) {
+TEST_P(DependenceTest, OtherContentsAreRefused) {
+  const DependenceCase& one = GetParam();
   const Folders folders;
   auto server = StartServer(folders);
-  const SampleAnswer run = MalaRun(*server);
+  const SampleAnswer run = Sample(*server, RequestOf(one.run, 5));
+  ASSERT_TRUE(run.status.ok()) << run.status.error_message();
   server.reset();
-  WriteFile(folders.models.File("models/joint/config.pbtxt"),
-            "family: MIXTURE mixture { component { weight: 1 mean: [0, 0] "
-            "covariance: [1, 0.7, 0.7, 1] } }");
+  WriteFile(folders.models.File(std::string("models/") + one.changes +
+                                "/config.pbtxt"),
+            one.other_config);
   server = StartServer(folders);
-  EXPECT_THAT(Sample(*server, Resume(run, 5)).status,
-              IsError(grpc::StatusCode::FAILED_PRECONDITION,
-                      HasSubstr("that version is another now")));
+  ExpectRefused(Sample(*server, Resume(run, 5)), one,
+                "that version is another now");
+}
+
+// One that was asked for by number goes on while it is there.
+TEST(ResumeToken, IsOfTheVersionsThatWereAskedFor) {
+  const Folders folders;
+  const auto server = StartServer(folders);
+  v1::SampleRequest delayed = RequestOf(ConditionedResumes()[2], 5);
+  delayed.mutable_transition()
+      ->mutable_delayed_acceptance()
+      ->mutable_surrogate()
+      ->set_version(1);
+  v1::SampleRequest annealed = RequestOf(DependenceCases()[2].run, 5);
+  annealed.mutable_annealing()->mutable_base()->set_version(1);
+  const SampleAnswer runs[] = {Sample(*server, delayed),
+                               Sample(*server, annealed)};
+  ServeVersionTwo(*server, folders, "wide");
+  for (const SampleAnswer& run : runs) {
+    ASSERT_TRUE(run.status.ok()) << run.status.error_message();
+    const SampleAnswer second = Sample(*server, Resume(run, 5));
+    EXPECT_TRUE(second.status.ok()) << second.status.error_message();
+    EXPECT_TRUE(Sample(*server, Resume(second, 5)).status.ok());
+  }
 }
 
 TEST(ResumeToken, IsSentOnlyIfAskedFor) {
   v1::SampleRequest request = RequestOf(ContinuousResumes()[0], 5);
   request.clear_output();
   EXPECT_TRUE(Sample(Server(), request).summary.resume_token().empty());
-}
-
-// Puts states into a replay buffer of 8, whose first coordinates (or bits)
-// say which is which; then samples with these clamped, again and again.
-struct ReplayCase {
-  const char* name;
-  const char* model;
-  std::vector<int64_t> shape;
-  size_t tag_size;  // coordinates that tell the states apart
-  std::function<void(v1::Transition&)> fill;
-
-  size_t width() const {
-    size_t product = 1;
-    for (const int64_t dim : shape) product *= dim;
-    return product;
-  }
-};
-void PrintTo(const ReplayCase& one, std::ostream* out) { *out << one.name; }
-
-class InPlaceTest : public ::testing::TestWithParam<ReplayCase> {};
-
-std::vector<ReplayCase> InPlaceCases() {
-  using T = v1::Transition;
-  return {{"Hmc",
-           "tagged",
-           {2},
-           1,
-           [](T& t) { t.mutable_hmc()->set_step_size(0.2); }},
-          {"RandomWalk",
-           "tagged",
-           {2},
-           1,
-           [](T& t) { t.mutable_random_walk()->set_step_size(1); }},
-          {"Gibbs", "spins", {3, 3}, 3, [](T& t) { t.mutable_gibbs(); }},
-          {"SiteMetropolis", "spins", {3, 3}, 3, [](T& t) {
-             t.mutable_site_metropolis();
-           }}};
-}
-
-INSTANTIATE_TEST_SUITE_P(All, InPlaceTest, ::testing::ValuesIn(InPlaceCases()),
-                         kNameOfCase);
-
-constexpr int kSlots = 8;
-
-std::vector<std::vector<float>> RowsOf(const std::vector<float>& values,
-                                       size_t width) {
-  std::vector<std::vector<float>> rows;
-  for (size_t at = 0; at < values.size(); at += width) {
-    rows.emplace_back(values.begin() + static_cast<int64_t>(at),
-                      values.begin() + static_cast<int64_t>(at + width));
-  }
-  return rows;
-}
-
-void Insert(const ServerProcess& server, const ReplayCase& one,
-            const std::vector<float>& states) {
-  grpc::ClientContext context;
-  v1::ReplayInsertResponse response;
-  const auto writer =
-      v1::Replay::NewStub(server.channel())->Insert(&context, &response);
-  v1::ReplayInsertRequest request;
-  request.mutable_model()->set_name(one.model);
-  std::vector<int64_t> shape = one.shape;
-  shape.insert(shape.begin(), kSlots);
-  *request.mutable_states() = FloatTensor(shape, states);
-  writer->Write(request);
-  writer->WritesDone();
-  ASSERT_TRUE(writer->Finish().ok());
-}
-
-// From the buffer's states, with their tags clamped.
-v1::SampleRequest ReplayRequest(const ReplayCase& one, uint64_t seed) {
-  v1::SampleRequest request = FeatureRequest(one.model, kSlots, 3);
-  one.fill(*request.mutable_transition());
-  request.mutable_replay();
-  request.set_seed(seed);
-  v1::Tensor& mask = *request.mutable_clamp()->mutable_mask();
-  mask.set_dtype(v1::BOOL);
-  for (const int64_t dim : one.shape) mask.add_shape(dim);
-  mask.set_data(std::string(one.tag_size, '\1') +
-                std::string(one.width() - one.tag_size, '\0'));
-  return request;
-}
-
-TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
-  const ReplayCase& one = GetParam();
-  const auto server = StartServer(SharedFolders());
-  const size_t width = one.width();
-  std::vector<float> start(kSlots * width, 0);
-  for (size_t row = 0; row < kSlots; ++row) {
-    for (size_t i = 0; i < one.tag_size; ++i) {
-      start[row * width + i] =
-          static_cast<float>(one.tag_size == 1 ? row : row >> i & 1);
-    }
-  }
-  Insert(*server, one, start);
-  // By tag, where each chain is.
-  std::vector<std::vector<float>> chains = RowsOf(start, width);
-  const auto chain_of = [&](const std::vector<float>& state) {
-    const auto tag_end = static_cast<int64_t>(one.tag_size);
-    return std::find_if(chains.begin(), chains.end(), [&](const auto& chain) {
-      return std::equal(state.begin(), state.begin() + tag_end, chain.begin());
-    });
-  };
-  std::map<uint64_t, std::vector<int64_t>> orders;  // by seed
-  for (uint64_t round = 1; round <= 6; ++round) {
-    v1::SampleRequest request = ReplayRequest(one, round % 2);
-    const SampleAnswer drawn = Sample(*server, request);
-    ASSERT_TRUE(drawn.status.ok()) << drawn.status.error_message();
-    EXPECT_EQ(drawn.summary.replay_written(), kSlots);
-    const auto ends = RowsOf(drawn.States(), width);
-    ASSERT_EQ(ends.size(), size_t{kSlots});
-    // The same chains from where the last round has left each of them.
-    std::vector<float> begins;
-    for (const auto& end : ends) {
-      const auto chain = chain_of(end);
-      ASSERT_NE(chain, chains.end());
-      begins.insert(begins.end(), chain->begin(), chain->end());
-    }
-    std::vector<int64_t> shape = one.shape;
-    shape.insert(shape.begin(), kSlots);
-    *request.mutable_states() = FloatTensor(shape, begins);
-    EXPECT_EQ(Sample(*server, request).States(), drawn.States());
-    // A seed draws the same slots in every round: each has kept its chain.
-    std::vector<int64_t> order;
-    for (const auto& end : ends) {
-      order.push_back(chain_of(end) - chains.begin());
-      *chain_of(end) = end;
-    }
-    const auto earlier = orders.emplace(round % 2, order).first;
-    EXPECT_EQ(order, earlier->second) << "in round " << round;
-  }
-  EXPECT_EQ(ReplayStatsOf(*server, one.model).size(), kSlots);
 }
 
 }  // namespace

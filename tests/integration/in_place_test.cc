@@ -1,0 +1,165 @@
+// Replay buffers whose every row stays one chain, over gRPC.
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/feature_models.h"
+#include "tests/integration/requests.h"
+#include "tests/integration/server_process.h"
+#include "tests/testing/temp_dir.h"
+
+#include "basin/v1/replay.grpc.pb.h"
+
+namespace basin::testing {
+namespace {
+
+// Puts states into a replay buffer of 8, whose first coordinates (or bits)
+// say which is which; then samples with these clamped, again and again.
+struct ReplayCase {
+  const char* name;
+  const char* model;
+  std::vector<int64_t> shape;
+  size_t tag_size;  // coordinates that tell the states apart
+  std::function<void(v1::Transition&)> fill;
+
+  size_t width() const {
+    size_t product = 1;
+    for (const int64_t dim : shape) product *= dim;
+    return product;
+  }
+};
+void PrintTo(const ReplayCase& one, std::ostream* out) { *out << one.name; }
+
+class InPlaceTest : public ::testing::TestWithParam<ReplayCase> {};
+
+std::vector<ReplayCase> InPlaceCases() {
+  using T = v1::Transition;
+  return {{"Hmc",
+           "tagged",
+           {2},
+           1,
+           [](T& t) { t.mutable_hmc()->set_step_size(0.2); }},
+          {"RandomWalk",
+           "tagged",
+           {2},
+           1,
+           [](T& t) { t.mutable_random_walk()->set_step_size(1); }},
+          {"Gibbs", "spins", {3, 3}, 3, [](T& t) { t.mutable_gibbs(); }},
+          {"SiteMetropolis", "spins", {3, 3}, 3, [](T& t) {
+             t.mutable_site_metropolis();
+           }}};
+}
+
+INSTANTIATE_TEST_SUITE_P(All, InPlaceTest, ::testing::ValuesIn(InPlaceCases()),
+                         [](const auto& info) {
+                           return std::string(info.param.name);
+                         });
+
+constexpr int kSlots = 8;
+
+std::vector<std::vector<float>> RowsOf(const std::vector<float>& values,
+                                       size_t width) {
+  std::vector<std::vector<float>> rows;
+  for (size_t at = 0; at < values.size(); at += width) {
+    rows.emplace_back(values.begin() + static_cast<int64_t>(at),
+                      values.begin() + static_cast<int64_t>(at + width));
+  }
+  return rows;
+}
+
+void Insert(const ServerProcess& server, const ReplayCase& one,
+            const std::vector<float>& states) {
+  grpc::ClientContext context;
+  v1::ReplayInsertResponse response;
+  const auto writer =
+      v1::Replay::NewStub(server.channel())->Insert(&context, &response);
+  v1::ReplayInsertRequest request;
+  request.mutable_model()->set_name(one.model);
+  std::vector<int64_t> shape = one.shape;
+  shape.insert(shape.begin(), kSlots);
+  *request.mutable_states() = FloatTensor(shape, states);
+  writer->Write(request);
+  writer->WritesDone();
+  ASSERT_TRUE(writer->Finish().ok());
+}
+
+// From the buffer's states, with their tags clamped.
+v1::SampleRequest ReplayRequest(const ReplayCase& one, uint64_t seed) {
+  v1::SampleRequest request = FeatureRequest(one.model, kSlots, 3);
+  one.fill(*request.mutable_transition());
+  request.mutable_replay();
+  request.set_seed(seed);
+  v1::Tensor& mask = *request.mutable_clamp()->mutable_mask();
+  mask.set_dtype(v1::BOOL);
+  for (const int64_t dim : one.shape) mask.add_shape(dim);
+  mask.set_data(std::string(one.tag_size, '\1') +
+                std::string(one.width() - one.tag_size, '\0'));
+  return request;
+}
+
+TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
+  const ReplayCase& one = GetParam();
+  const TempDir folder;
+  WriteFeatureModels(folder.File("models"));
+  ServerProcess::Options options;
+  options.models = folder.File("models");
+  const ServerProcess server(options);
+  const size_t width = one.width();
+  std::vector<float> start(kSlots * width, 0);
+  for (size_t row = 0; row < kSlots; ++row) {
+    for (size_t i = 0; i < one.tag_size; ++i) {
+      start[row * width + i] =
+          static_cast<float>(one.tag_size == 1 ? row : row >> i & 1);
+    }
+  }
+  Insert(server, one, start);
+  // By tag, where each chain is.
+  std::vector<std::vector<float>> chains = RowsOf(start, width);
+  const auto chain_of = [&](const std::vector<float>& state) {
+    const auto tag_end = static_cast<int64_t>(one.tag_size);
+    return std::find_if(chains.begin(), chains.end(), [&](const auto& chain) {
+      return std::equal(state.begin(), state.begin() + tag_end, chain.begin());
+    });
+  };
+  std::map<uint64_t, std::vector<int64_t>> orders;  // by seed
+  for (uint64_t round = 1; round <= 6; ++round) {
+    v1::SampleRequest request = ReplayRequest(one, round % 2);
+    const SampleAnswer drawn = Sample(server, request);
+    ASSERT_TRUE(drawn.status.ok()) << drawn.status.error_message();
+    EXPECT_EQ(drawn.summary.replay_written(), kSlots);
+    const auto ends = RowsOf(drawn.States(), width);
+    ASSERT_EQ(ends.size(), size_t{kSlots});
+    // The same chains from where the last round has left each of them.
+    std::vector<float> begins;
+    for (const auto& end : ends) {
+      const auto chain = chain_of(end);
+      ASSERT_NE(chain, chains.end());
+      begins.insert(begins.end(), chain->begin(), chain->end());
+    }
+    std::vector<int64_t> shape = one.shape;
+    shape.insert(shape.begin(), kSlots);
+    *request.mutable_states() = FloatTensor(shape, begins);
+    EXPECT_EQ(Sample(server, request).States(), drawn.States());
+    // A seed draws the same slots in every round: each has kept its chain.
+    std::vector<int64_t> order;
+    for (const auto& end : ends) {
+      order.push_back(chain_of(end) - chains.begin());
+      *chain_of(end) = end;
+    }
+    const auto earlier = orders.emplace(round % 2, order).first;
+    EXPECT_EQ(order, earlier->second) << "in round " << round;
+  }
+  EXPECT_EQ(ReplayStatsOf(server, one.model).size(), kSlots);
+}
+
+}  // namespace
+}  // namespace basin::testing
