@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/base/normal.h"
@@ -19,6 +20,9 @@
 
 namespace basin::internal {
 namespace {
+
+using ::testing::Each;
+using ::testing::FloatNear;
 
 using Acceptance = std::function<double(double step)>;
 
@@ -40,28 +44,36 @@ class WarmupAdaptationTest : public ::testing::Test {
     return spec;
   }
 
-  // The step size after the warm-up. Each chain's acceptance has noise.
-  double Tune(SampleSpec spec, const Acceptance& acceptance) {
+  // The settings after the warm-up. Each chain's acceptance has noise; replica
+  // k accepts as `acceptance` says of 4^-k times its step size. States lie
+  // `spread` apart, of replica 1 a hundred times as far.
+  MovingSettings Settings(
+      SampleSpec spec, const Acceptance& acceptance,
+      const std::function<double(int64_t done)>& spread = nullptr) {
     const Transition& transition = GetTransition(spec.transition.kind);
     WarmupAdaptation adaptation(spec, transition);
     MovingSettings settings = MakeSettings(spec, transition);
     ChainRows rows = MakeRows(spec, transition);
     uint64_t draws = 0;
+    const auto normal = [&draws] {
+      return double{
+          NormalsOf(Philox(7, DrawCounter(0, 0, draws++, 0))).value[0]};
+    };
     meetings_.clear();
     for (int64_t done = 0; done < spec.warmup;) {
       const int64_t next = adaptation.NextAfter(done);
-      const double mean = acceptance(settings.replicas[0].params.step_size);
-      for (int64_t row = 0; row < kChains; ++row) {
-        rows.proposals[row] = next - done;
+      for (int64_t row = 0; row < rows.rows(); ++row) {
+        const int64_t k = row % rows.replicas;
+        const double mean = acceptance(settings.replicas[k].params.step_size *
+                                       std::pow(0.25, k));
+        rows.proposals[row] += next - done;
         for (int64_t i = done; i < next; ++i) {
-          const double normal =
-              NormalsOf(Philox(7, DrawCounter(0, 0, draws++, 0))).value[0];
           rows.acceptance_sum[row] +=
-              std::clamp(mean + mean * (1 - mean) * normal, 0.0, 1.0);
+              std::clamp(mean + mean * (1 - mean) * normal(), 0.0, 1.0);
         }
+        const double length = (spread ? spread(next) : 1) * std::pow(100, k);
         for (int64_t i = 0; i < 3; ++i) {
-          rows.states[3 * row + i] = static_cast<float>(
-              std::sin(static_cast<double>(10 * next + 3 * row + i)));
+          rows.states[3 * row + i] = static_cast<float>(length * normal());
         }
       }
       adaptation.Hold(next, rows, settings);
@@ -69,7 +81,11 @@ class WarmupAdaptationTest : public ::testing::Test {
       done = next;
     }
     EXPECT_EQ(adaptation.NextAfter(spec.warmup), Meeting::kNever);
-    return settings.replicas[0].params.step_size;
+    return settings;
+  }
+
+  double Tune(const SampleSpec& spec, const Acceptance& acceptance) {
+    return Settings(spec, acceptance).replicas[0].params.step_size;
   }
 
   int64_t MeetingsSince(int64_t step) const {
@@ -105,6 +121,30 @@ TEST_F(WarmupAdaptationTest, TheLastWindowMeetsAtEveryStep) {
     EXPECT_LT(meetings_.size(), 800U) << warmup;
     EXPECT_EQ(meetings_.back(), warmup);
   }
+}
+
+// The metric is that of the last window that gathers states, 150 to 249.
+TEST_F(WarmupAdaptationTest, EachWindowForgetsTheOneBefore) {
+  const MovingSettings settings = Settings(
+      Spec(300), Smooth, [](int64_t done) { return done <= 150 ? 10 : 0.5; });
+  EXPECT_THAT(settings.scale, Each(FloatNear(0.5F, 0.05F)));
+}
+
+// Each replica has a step size of its own; the metric is of the chains that
+// the request sees.
+TEST_F(WarmupAdaptationTest, ReplicasAreTunedApart) {
+  SampleSpec spec = Spec(500);
+  spec.tempering.ladder = {1, 0.25};
+  spec.initial.resize(2 * spec.initial.size());
+  const MovingSettings settings = Settings(spec, Smooth);
+  for (const double k : {0, 1}) {
+    const ReplicaSettings& replica = settings.replicas[static_cast<size_t>(k)];
+    EXPECT_NEAR(Smooth(replica.params.step_size * std::pow(0.25, k)), 0.651,
+                0.06);
+    EXPECT_FLOAT_EQ(replica.coefficients.move,
+                    static_cast<float>(replica.params.step_size));
+  }
+  EXPECT_THAT(settings.scale, Each(FloatNear(1, 0.1F)));
 }
 
 }  // namespace
