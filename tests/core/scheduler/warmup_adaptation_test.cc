@@ -64,8 +64,10 @@ class WarmupAdaptationTest : public ::testing::Test {
       const int64_t next = adaptation.NextAfter(done);
       for (int64_t row = 0; row < rows.rows(); ++row) {
         const int64_t k = row % rows.replicas;
+        const double metric =
+            in_metric_ && !settings.scale.empty() ? settings.scale[0] : 1;
         const double mean = acceptance(settings.replicas[k].params.step_size *
-                                       std::pow(0.25, k));
+                                       metric * std::pow(0.25, k));
         rows.proposals[row] += next - done;
         for (int64_t i = done; i < next; ++i) {
           rows.acceptance_sum[row] +=
@@ -95,6 +97,7 @@ class WarmupAdaptationTest : public ::testing::Test {
 
   const std::unique_ptr<Backend> backend_ = CreateCpuBackend();
   std::vector<int64_t> meetings_;
+  bool in_metric_ = false;  // acceptance is of lengths of the metric
 };
 
 TEST_F(WarmupAdaptationTest, AcceptanceEndsNearTheTarget) {
@@ -128,6 +131,19 @@ TEST_F(WarmupAdaptationTest, EachWindowForgetsTheOneBefore) {
   const MovingSettings settings = Settings(
       Spec(300), Smooth, [](int64_t done) { return done <= 150 ? 10 : 0.5; });
   EXPECT_THAT(settings.scale, Each(FloatNear(0.5F, 0.05F)));
+}
+
+// A new metric is another length for steps: tuning begins anew.
+TEST_F(WarmupAdaptationTest, StepsAreTunedInTheLastMetric) {
+  in_metric_ = true;
+  for (const double last : {0.01, 100.0}) {
+    const MovingSettings settings =
+        Settings(Spec(1000), Smooth,
+                 [last](int64_t done) { return done <= 450 ? 1 : last; });
+    EXPECT_NEAR(
+        Smooth(settings.replicas[0].params.step_size * settings.scale[0]),
+        0.651, 0.06);
+  }
 }
 
 // Each replica has a step size of its own; the metric is of the chains that
