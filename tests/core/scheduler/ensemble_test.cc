@@ -76,6 +76,23 @@ TEST_F(EnsembleTest, StepSizesAreTunedToTheTarget) {
   }
 }
 
+// Of a random walk, which has moved where it was accepted.
+TEST_F(EnsembleTest, AcceptanceIsOfStepsAfterWarmUp) {
+  SampleSpec spec = Spec(TransitionKind::kRandomWalk, 7, 8);
+  spec.transition.step_size = 1;
+  spec.keep_every = 1;
+  const Sampled all = Run(spec);
+  spec.warmup = 5;
+  spec.steps = 3;
+  int moves = 0;
+  for (size_t frame = 5; frame < 8; ++frame) {
+    for (size_t at = 0; at < all.frames[frame].states.size(); at += 3) {
+      moves += all.frames[frame].states[at] != all.frames[frame - 1].states[at];
+    }
+  }
+  EXPECT_DOUBLE_EQ(Run(spec).result.acceptance, moves / 21.0);
+}
+
 TEST_F(EnsembleTest, MetricIsThatOfTheChains) {
   SampleSpec spec = Spec(TransitionKind::kMala, 64, 10);
   spec.warmup = 400;
