@@ -95,6 +95,22 @@ TEST_F(TemperingSwapsTest, CountsStatesThatComeBack) {
   for (const double rate : swaps.SwapRates()) EXPECT_EQ(rate, 1);
 }
 
+// The one that begins at the last replica has only come half the way then.
+TEST_F(TemperingSwapsTest, TripsBeginAtTheFirst) {
+  const SampleSpec spec = Spec();
+  const Transition& transition = GetTransition(spec.transition.kind);
+  TemperingSwaps swaps(spec, transition);
+  MovingSettings settings = MakeSettings(spec, transition);
+  ChainRows rows = RowsOf(spec);
+  bool came = false;
+  for (int64_t done = 1; done <= 6; ++done) {
+    swaps.Hold(done, rows, settings);
+    if (NumbersOf(rows)[0] == 3) came = true;
+  }
+  EXPECT_TRUE(came);
+  EXPECT_EQ(swaps.round_trips(), 0);
+}
+
 // A state that never goes further than the second replica makes no trips.
 TEST_F(TemperingSwapsTest, TripsGoAllTheWay) {
   const SampleSpec spec = Spec();
