@@ -132,8 +132,7 @@ void WarmupAdaptation::SetMetric(MovingSettings& settings) {
   }
   settings.scale = std::move(scale);
   variance_ = PooledVariance(static_cast<int64_t>(settings.scale.size()));
-  // From the average: the last step may have been far off.
-  for (StepSizeTuner& tuner : tuners_) tuner.Restart(tuner.Final());
+  for (StepSizeTuner& tuner : tuners_) tuner.Restart(tuner.step_size());
 }
 
 }  // namespace basin::internal
