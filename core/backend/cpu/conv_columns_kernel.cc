@@ -127,10 +127,8 @@ class ColumnsKernel : public Kernel {
                             : DnnlKernel::Value(input.input(1), plain);
     const DnnlMemory scratch = product_.Scratch(result);
     columns_offset_ = scratch.offset;
-    product_.AddCall(dnnl::matmul(product),
-                     {{DNNL_ARG_SRC, DnnlKernel::Value(input.input(0), dy)},
-                      {DNNL_ARG_WEIGHTS, weights},
-                      {DNNL_ARG_DST, scratch}});
+    product_.AddMatmul(product, DnnlKernel::Value(input.input(0), dy), weights,
+                       scratch);
   }
 
   size_t scratch_bytes() const override { return product_.scratch_bytes(); }

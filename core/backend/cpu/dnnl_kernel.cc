@@ -15,7 +15,40 @@ size_t Aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+// See SteadyRows().
+constexpr int64_t kRowBlock = 6;
+constexpr int64_t kLeastSteadyRest = 4;
+
+bool HasSteadyKernels() {
+  static const bool has = [] {
+    switch (dnnl::get_effective_cpu_isa()) {
+      case dnnl::cpu_isa::sse41:
+      case dnnl::cpu_isa::avx:
+      case dnnl::cpu_isa::avx2:
+      case dnnl::cpu_isa::avx2_vnni:
+        return false;
+      default:
+        return true;
+    }
+  }();
+  return has;
+}
+
+// Rows begin .. begin + count - 1 of a dense matrix of floats.
+DnnlMemory RowsOf(DnnlMemory matrix, int64_t begin, int64_t count) {
+  const int64_t width = matrix.desc.dims()[1];
+  matrix.desc = DenseDesc(Shape({count, width}));
+  matrix.offset += static_cast<size_t>(begin * width) * sizeof(float);
+  return matrix;
+}
+
 }  // namespace
+
+int64_t SteadyRows(int64_t rows) {
+  const int64_t rest = rows % kRowBlock;
+  if (rest == 0 || rest >= kLeastSteadyRest || HasSteadyKernels()) return rows;
+  return rows - rest + kLeastSteadyRest;
+}
 
 // oneDNN's memory objects carry the address, so each worker has its own.
 class DnnlKernel::State : public KernelState {
@@ -57,9 +90,11 @@ class DnnlKernel::State : public KernelState {
         const DnnlMemory& memory = argument.memory;
         const size_t at = i++;
         if (memory.place == DnnlMemory::Place::kFixed) continue;
-        void* address = memory.place == DnnlMemory::Place::kValue
-                            ? static_cast<void*>(context.values[memory.value])
-                            : context.scratch + memory.offset;
+        std::byte* base =
+            memory.place == DnnlMemory::Place::kValue
+                ? reinterpret_cast<std::byte*>(context.values[memory.value])
+                : context.scratch;
+        void* address = base + memory.offset;
         if (address == addresses_[at]) continue;
         const dnnl_status_t status =
             dnnl_memory_set_data_handle(memories_[at].get(), address);
@@ -126,6 +161,48 @@ void DnnlKernel::AddReorder(const DnnlMemory& from, const DnnlMemory& to) {
   const dnnl::reorder::primitive_desc reorder(engine_, from.desc, engine_,
                                               to.desc, DnnlAttributes());
   AddCall(dnnl::reorder(reorder), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+}
+
+// REQUIRES: left, right and out are matrices, dense but for `right`.
+void DnnlKernel::AddRows(const DnnlMemory& left, const DnnlMemory& right,
+                         const DnnlMemory& out) {
+  const dnnl::matmul::primitive_desc product(
+      dnnl::matmul::desc(left.desc, right.desc, out.desc), DnnlAttributes(),
+      engine_);
+  AddCall(
+      dnnl::matmul(product),
+      {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, out}});
+}
+
+void DnnlKernel::AddMatmul(const dnnl::matmul::primitive_desc& product,
+                           const DnnlMemory& left, const DnnlMemory& right,
+                           const DnnlMemory& out) {
+  const dnnl::memory::dims dims = out.desc.dims();
+  const int64_t rows = dims[0];
+  const bool is_dense =
+      dims.size() == 2 &&
+      left.desc == DenseDesc(Shape({rows, left.desc.dims()[1]}));
+  if (!is_dense || SteadyRows(rows) == rows) {
+    AddCall(
+        dnnl::matmul(product),
+        {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, out}});
+    return;
+  }
+  constexpr int64_t kLast = kLeastSteadyRest;
+  if (rows > kLast) {
+    const int64_t first = rows - rows % kRowBlock;
+    AddRows(RowsOf(left, 0, first), right, RowsOf(out, 0, first));
+    // Some of the first ones once more, to the same bits.
+    AddRows(RowsOf(left, rows - kLast, kLast), right,
+            RowsOf(out, rows - kLast, kLast));
+    return;
+  }
+  const DnnlMemory more =
+      Scratch(DenseDesc(Shape({kLast, left.desc.dims()[1]})));
+  const DnnlMemory results = Scratch(DenseDesc(Shape({kLast, dims[1]})));
+  AddReorder(left, RowsOf(more, 0, rows));
+  AddRows(more, right, results);
+  AddReorder(RowsOf(results, 0, rows), out);
 }
 
 DnnlMemory DnnlKernel::InLayout(const DnnlMemory& from,

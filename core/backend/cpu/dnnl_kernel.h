@@ -20,7 +20,7 @@ struct DnnlMemory {
   dnnl::memory::desc desc;
   Place place = Place::kValue;
   ValueId value = -1;  // kValue
-  size_t offset = 0;   // kScratch: bytes
+  size_t offset = 0;   // kValue, kScratch: bytes
   dnnl::memory fixed;  // kFixed: packed weights
 };
 
@@ -50,6 +50,12 @@ class DnnlKernel : public Kernel {
   void AddCall(const dnnl::primitive& primitive,
                std::vector<Argument> arguments);
   void AddReorder(const DnnlMemory& from, const DnnlMemory& to);
+  // The product of matrices, or of a batch of them, that `product` is of. Each
+  // row of two matrices has the same bits whatever their number, if the left
+  // one is dense: see SteadyRows().
+  void AddMatmul(const dnnl::matmul::primitive_desc& product,
+                 const DnnlMemory& left, const DnnlMemory& right,
+                 const DnnlMemory& out);
   // `from` in the layout `wanted`: itself, or a copy that AddReorder() makes.
   DnnlMemory InLayout(const DnnlMemory& from, const dnnl::memory::desc& wanted);
 
@@ -60,6 +66,9 @@ class DnnlKernel : public Kernel {
   };
   class State;
 
+  void AddRows(const DnnlMemory& left, const DnnlMemory& right,
+               const DnnlMemory& out);
+
   const std::string name_;
   const dnnl::engine engine_;
   std::vector<Call> calls_;
@@ -68,6 +77,12 @@ class DnnlKernel : public Kernel {
 
 // Primitive attributes of all our primitives.
 dnnl::primitive_attr DnnlAttributes();
+
+// The least row count from `rows` on with which all rows of a oneDNN product
+// are summed in the same order. Its kernels for AVX2 take six rows at a time,
+// and of those that are left over one, two or three in another order; older
+// ones do so with a single row.
+int64_t SteadyRows(int64_t rows);
 
 // A row-major description of `shape`.
 dnnl::memory::desc DenseDesc(const Shape& shape);

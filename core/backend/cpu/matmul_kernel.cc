@@ -65,10 +65,7 @@ KernelOr CreateMatmulKernel(const KernelInput& input) {
                   input.weights.Packed(*weights, b, product.weights_desc()))
             : kernel->InLayout(DnnlKernel::Value(input.input(1), b),
                                product.weights_desc());
-    kernel->AddCall(dnnl::matmul(product),
-                    {{DNNL_ARG_SRC, left},
-                     {DNNL_ARG_WEIGHTS, right},
-                     {DNNL_ARG_DST, DnnlKernel::Value(input.id, out)}});
+    kernel->AddMatmul(product, left, right, DnnlKernel::Value(input.id, out));
     return kernel;
   });
 }

@@ -110,6 +110,7 @@ class WinogradKernel : public Kernel {
         num_tiles_(input.node().shape.dim(0) * tiles_.count[0] *
                    tiles_.count[1]),
         chunk_(std::min(num_tiles_, kMaxChunk)),
+        chunk_rows_(SteadyRows(chunk_)),
         x_(input.input(0)),
         out_(input.id),
         product_(Name(input.node().op), input.engine) {}
@@ -121,10 +122,10 @@ class WinogradKernel : public Kernel {
     constexpr auto kDense = memory::format_tag::abc;
     const int64_t in = tiles_.in_channels;
     const int64_t out = tiles_.out_channels;
-    const memory::desc from({kPoints, chunk_, in}, kF32, kDense);
+    const memory::desc from({kPoints, chunk_rows_, in}, kF32, kDense);
     const memory::desc plain({kPoints, in, out}, kF32, kDense);
     const memory::desc any({kPoints, in, out}, kF32, memory::format_tag::any);
-    const memory::desc to({kPoints, chunk_, out}, kF32, kDense);
+    const memory::desc to({kPoints, chunk_rows_, out}, kF32, kDense);
     const dnnl::matmul::primitive_desc product(
         dnnl::matmul::desc(from, any, to), DnnlAttributes(), input.engine);
     const DnnlMemory weights = DnnlKernel::Fixed(input.weights.PackedFrom(
@@ -151,7 +152,7 @@ class WinogradKernel : public Kernel {
     // The last chunk reaches back over tiles that are done already.
     for (int64_t done = 0; done < num_tiles_; done += chunk_) {
       const WinogradChunk chunk = {std::min(done, num_tiles_ - chunk_), chunk_,
-                                   chunk_};
+                                   chunk_rows_};
       input_(tiles_, chunk, context.values[x_], source);
       absl::Status status = product_.Run(context);
       if (!status.ok()) return status;
@@ -164,6 +165,7 @@ class WinogradKernel : public Kernel {
   const WinogradTiles tiles_;
   const int64_t num_tiles_;
   const int64_t chunk_;
+  const int64_t chunk_rows_;  // of the matrices, with unused ones
   const ValueId x_;
   const ValueId out_;
   DnnlKernel product_;
