@@ -40,7 +40,10 @@ endif()
 
 find_program(BASIN_CCACHE ccache)
 if(BASIN_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${BASIN_CCACHE}")
+  # Checkouts in several folders share what they have compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}"
+      CCACHE_NOHASHDIR=1 "${BASIN_CCACHE}")
 endif()
 
 include_directories("${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")

@@ -14,6 +14,20 @@ function(basin_executable name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
+# basin_define_path(<target> <macro> <path>): a string macro for those sources of
+# the target that name it. The objects of all others are the same in every
+# checkout, so that these can share a compiler cache.
+function(basin_define_path target macro path)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source ${sources})
+    file(STRINGS "${source}" uses REGEX "${macro}" LIMIT_COUNT 1)
+    if(uses)
+      set_property(SOURCE "${source}" APPEND PROPERTY
+                   COMPILE_DEFINITIONS "${macro}=\"${path}\"")
+    endif()
+  endforeach()
+endfunction()
+
 # basin_test(<name> SOURCES ... [DEPS ...] [LABELS ...] [TIMEOUT seconds]):
 # a GoogleTest program, one ctest entry. The tests of core/ carry the label
 # "core": these are the ones that run under ThreadSanitizer.
@@ -27,8 +41,7 @@ function(basin_test name)
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} basin_testing GTest::gmock
                                         GTest::gtest GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE
-    BASIN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BASIN_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  basin_define_path(${name} BASIN_SOURCE_DIR "${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
                        LABELS "${ARG_LABELS}")
