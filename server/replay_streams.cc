@@ -149,11 +149,15 @@ void ReplayInsertCall::OnReadDone(bool ok) {
 void ReplayInsertCall::OnDone() { self_.reset(); }
 
 void ReplayInsertCall::HandleMessage() {
-  if (absl::Status status = Insert(); !status.ok()) {
-    Finish(call_.End(status));
-    return;
+  absl::Status status = Insert();
+  if (status.ok()) return StartRead(&request_);
+  if (response_.inserted() > 0) {
+    status = absl::Status(
+        status.code(),
+        absl::StrCat(status.message(), "; the ", response_.inserted(),
+                     " states of earlier messages are in"));
   }
-  StartRead(&request_);
+  Finish(call_.End(status));
 }
 
 absl::Status ReplayInsertCall::Insert() {
@@ -170,8 +174,7 @@ absl::Status ReplayInsertCall::Insert() {
           request_.states(),
           ExpectStates("states", info, runtime_.options.limits.max_rows,
                        "max_rows")));
-  BASIN_RETURN_IF_ERROR(CheckInside("states", rows.values, info.dimension,
-                                    info.domain.box, "the model's domain"));
+  BASIN_RETURN_IF_ERROR(CheckInDomain("states", rows.values, info));
   BASIN_RETURN_IF_ERROR(replay.buffer->Insert(rows.values));
   response_.set_inserted(response_.inserted() + rows.rows);
   return absl::OkStatus();

@@ -217,6 +217,36 @@ absl::Status CheckInside(absl::string_view field,
   return absl::OkStatus();
 }
 
+absl::Status CheckInDomain(absl::string_view field,
+                           absl::Span<const float> values,
+                           const ModelInfo& model) {
+  const Domain& domain = model.domain;
+  const int64_t dimension = model.dimension;
+  BASIN_RETURN_IF_ERROR(
+      CheckInside(field, values, dimension, domain.box, "the model's domain"));
+  if (domain.kind == DomainKind::kContinuous) return absl::OkStatus();
+  const auto width = domain.kind == DomainKind::kBinary
+                         ? size_t{1}
+                         : static_cast<size_t>(domain.classes);
+  for (size_t at = 0; at < values.size(); at += width) {
+    const absl::Span<const float> site = values.subspan(at, width);
+    size_t bad = 0;
+    while (bad < width && (site[bad] == 0 || site[bad] == 1)) ++bad;
+    if (bad < width) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          field, ": ", At(at + bad, dimension, absl::StrCat(site[bad])),
+          ", expected 0 or 1 in a ", std::string(Name(domain.kind)),
+          " domain"));
+    }
+    const auto ones = std::count(site.begin(), site.end(), 1.0F);
+    if (domain.kind == DomainKind::kBinary || ones == 1) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        field, ": ", At(at, dimension, absl::StrCat(ones, " ones in the site")),
+        ", expected one for its ", width, " classes in a categorical domain"));
+  }
+  return absl::OkStatus();
+}
+
 void FloatsToProto(absl::Span<const int64_t> leading,
                    absl::Span<const int64_t> state,
                    absl::Span<const float> values, v1::Tensor& tensor) {

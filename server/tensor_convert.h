@@ -58,6 +58,12 @@ absl::Status CheckInside(absl::string_view field,
                          absl::Span<const float> values, int64_t dimension,
                          const Box& box, absl::string_view box_name);
 
+// InvalidArgument, naming row and element, if a row of `values`, [rows, D], is
+// not a state of the model's domain.
+absl::Status CheckInDomain(absl::string_view field,
+                           absl::Span<const float> values,
+                           const ModelInfo& model);
+
 // A float32 tensor of shape [leading..., state...].
 // REQUIRES: as many values as the shape has elements.
 void FloatsToProto(absl::Span<const int64_t> leading,

@@ -12,6 +12,7 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
 #include "tests/testing/temp_dir.h"
@@ -22,6 +23,7 @@
 namespace basin::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -143,6 +145,37 @@ TEST(Replay, BadRequestsAreRefused) {
   writer->WritesDone();
   EXPECT_THAT(writer->Finish(), IsError(grpc::StatusCode::INVALID_ARGUMENT,
                                         HasSubstr("at least one message")));
+}
+
+// States that no chain can start from do not get into the buffer.
+TEST(Replay, InsertRefusesWhatIsOutsideTheDomain) {
+  const TempDir folder;
+  WriteFeatureModels(folder.path());
+  ServerProcess::Options options;
+  options.models = folder.path();
+  const ServerProcess server(options);
+  const auto replay = v1::Replay::NewStub(server.channel());
+  grpc::ClientContext context;
+  v1::ReplayInsertResponse inserted;
+  const auto writer = replay->Insert(&context, &inserted);
+  v1::ReplayInsertRequest insert;
+  insert.mutable_model()->set_name("spins");
+  *insert.mutable_states() =
+      FloatTensor({2, 3, 3}, std::vector<float>(18, 1.0F));
+  ASSERT_TRUE(writer->Write(insert));
+  std::vector<float> halves(36, 0.0F);
+  halves[9 + 4] = 0.5F;
+  *insert.mutable_states() = FloatTensor({4, 3, 3}, halves);
+  writer->Write(insert);
+  writer->WritesDone();
+  EXPECT_THAT(writer->Finish(),
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      AllOf(HasSubstr("row 1 has 0.5 at element 4"),
+                            HasSubstr("the 2 states of earlier messages"))));
+  EXPECT_EQ(ReplayStatsOf(server, "spins").size(), 2);
+  v1::SampleRequest request = FeatureRequest("spins", 2, 5);
+  request.clear_init();
+  EXPECT_TRUE(Sample(server, request).status.ok());
 }
 
 // A client that inserts and then says nothing more.

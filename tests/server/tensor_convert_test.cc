@@ -171,6 +171,29 @@ TEST(CheckInside, NamesRowAndElement) {
                        "box [0, 1]"));
 }
 
+TEST(CheckInDomain, NamesRowAndElement) {
+  ModelInfo model;
+  model.dimension = 4;
+  model.domain.box = {-1, 1};
+  const std::vector<float> bits = {0, 1, 1, 0, 1, 0, 0, 1};
+  const std::vector<float> halves = {0, 1, 1, 0, 1, 0.5F, 0, 1};
+  EXPECT_OK(CheckInDomain("states", halves, model));
+  model.domain = {DomainKind::kBinary, {0, 1}};
+  EXPECT_OK(CheckInDomain("states", bits, model));
+  EXPECT_THAT(CheckInDomain("states", halves, model),
+              StatusIs(kInvalid,
+                       "states: row 1 has 0.5 at element 1, expected 0 or 1 in "
+                       "a binary domain"));
+  model.domain = {DomainKind::kCategorical, {0, 1}, 2};
+  EXPECT_OK(CheckInDomain("states", bits, model));
+  EXPECT_THAT(CheckInDomain("states", halves, model),
+              StatusIs(kInvalid, HasSubstr("row 1 has 0.5 at element 1")));
+  const std::vector<float> both = {0, 1, 1, 1};
+  EXPECT_THAT(CheckInDomain("states", both, model),
+              StatusIs(kInvalid, HasSubstr("row 0 has 2 ones in the site at "
+                                           "element 2")));
+}
+
 TEST(FloatsToProto, RoundTrips) {
   const std::vector<float> values = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
   v1::Tensor tensor;
