@@ -15,6 +15,9 @@ void StatsToProto(const ReplayStats& stats, absl::Time now,
                   v1::ReplayStatsResponse& out) {
   out.set_capacity(stats.capacity);
   out.set_size(stats.size);
+  for (const auto& [label, size] : stats.label_sizes) {
+    if (label != kNoReplayLabel) (*out.mutable_label_sizes())[label] = size;
+  }
   out.set_inserts(stats.inserts);
   out.set_write_backs(stats.write_backs);
   out.set_draws(stats.draws);

@@ -8,6 +8,7 @@
 #include <grpcpp/support/status.h>
 
 #include "core/base/status_macros.h"
+#include "server/replay_law.h"
 #include "server/tensor_convert.h"
 
 namespace basin {
@@ -78,10 +79,19 @@ absl::Status ReplayDrawCall::Draw() {
       CheckRange("count", count, 1,
                  std::max<int64_t>(limits.max_message_bytes / state_bytes, 1),
                  "states in max_message_bytes"));
-  if (replay.buffer->Stats().size == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("model: the replay buffer of ", model_->info().name,
-                     " is empty; sample with init: replay, or insert states"));
+  std::vector<int32_t> labels;
+  if (request_.has_label()) {
+    BASIN_ASSIGN_OR_RETURN(const int32_t label,
+                           ReplayLabel(request_.label(), model_->info()));
+    labels.assign(static_cast<size_t>(count), label);
+  }
+  const int32_t label = labels.empty() ? kNoReplayLabel : labels.front();
+  if (!replay.buffer->Stats().label_sizes.contains(label)) {
+    const std::string which =
+        label == kNoReplayLabel ? "" : absl::StrCat(" for label ", label);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "model: the replay buffer of ", model_->info().name, " is empty", which,
+        "; sample with init: replay, or insert states"));
   }
   BASIN_RETURN_IF_ERROR(Reserve(count * state_bytes));
   std::random_device device;
@@ -89,7 +99,7 @@ absl::Status ReplayDrawCall::Draw() {
                               : uint64_t{device()} << 32 | device();
   BASIN_ASSIGN_OR_RETURN(
       ReplayDraw draw,
-      replay.buffer->Draw(count, seed_, /*restart_probability=*/0));
+      replay.buffer->Draw(count, seed_, /*restart_probability=*/0, labels));
   states_ = std::move(draw.states);
   return absl::OkStatus();
 }
@@ -175,7 +185,11 @@ absl::Status ReplayInsertCall::Insert() {
           ExpectStates("states", info, runtime_.options.limits.max_rows,
                        "max_rows")));
   BASIN_RETURN_IF_ERROR(CheckInDomain("states", rows.values, info));
-  BASIN_RETURN_IF_ERROR(replay.buffer->Insert(rows.values));
+  int32_t label = kNoReplayLabel;
+  if (request_.has_label()) {
+    BASIN_ASSIGN_OR_RETURN(label, ReplayLabel(request_.label(), info));
+  }
+  BASIN_RETURN_IF_ERROR(replay.buffer->Insert(rows.values, label));
   response_.set_inserted(response_.inserted() + rows.rows);
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/sampler/transition.h"
 #include "server/proto_convert.h"
+#include "server/replay_law.h"
 #include "server/sample_summary.h"
 
 namespace basin {
@@ -266,12 +267,15 @@ absl::Status SampleCall::FillPlan(SamplePlan& plan) {
       plan.init == SamplePlan::Init::kReplay ||
       (plan.init == SamplePlan::Init::kDefault && info.replay.capacity > 0);
   std::shared_ptr<ReplayBuffer> buffer;
+  ReplayLaw law;
   if (may_have_buffer) {
     BASIN_ASSIGN_OR_RETURN(buffer, runtime_.replay->Get(info));
+    law = ReplayLawOf(plan.spec, info);
+    plan.replay_labels = std::move(law.labels);
   }
   BASIN_ASSIGN_OR_RETURN(draw_, FillInitialStates(info, buffer.get(), plan));
   BASIN_RETURN_IF_ERROR(FillClamped(info, plan));
-  if (plan.write_back && !draw_.slots.empty()) replay_ = std::move(buffer);
+  DecideWriteBack(plan, law.other, std::move(buffer));
 
   JobOptions& options = plan.spec.options;
   options.deadline = JobDeadline(options.on_deadline);
@@ -279,6 +283,20 @@ absl::Status SampleCall::FillPlan(SamplePlan& plan) {
     if (const auto self = weak.lock()) self->Schedule();
   };
   return absl::OkStatus();
+}
+
+void SampleCall::DecideWriteBack(const SamplePlan& plan,
+                                 const std::string& other_law,
+                                 std::shared_ptr<ReplayBuffer> buffer) {
+  if (!plan.write_back || draw_.slots.empty()) return;
+  if (other_law.empty()) {
+    replay_ = std::move(buffer);
+    return;
+  }
+  replay_warning_ = absl::StrCat(
+      "the last states were not written back to the replay buffer: ", other_law,
+      " makes these chains of another law than the buffer's; "
+      "replay.write_back: false says so, too");
 }
 
 absl::Time SampleCall::JobDeadline(JobOptions::OnDeadline on_deadline) const {
@@ -370,6 +388,7 @@ SampleCall::Action SampleCall::End(SampleResult result) {
                                       trace_.values().end());
   TimesToProto({result.queued, result.running, sending_},
                *summary.mutable_timings());
+  if (!replay_warning_.empty()) summary.add_warnings(replay_warning_);
   if (replay_ != nullptr) {
     summary.set_replay_written(replay_->WriteBack(
         draw_, SeenStates(result, chains_, model_->info().dimension)));

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
@@ -57,6 +58,9 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   // That a resume token, if one is asked for, will fit into the answer.
   absl::Status CheckTokenSize(const SampleSpec& spec) const;
   absl::Status FillPlan(SamplePlan& plan);
+  // Whether the chains' last states go back to `buffer`, which may be null.
+  void DecideWriteBack(const SamplePlan& plan, const std::string& other_law,
+                       std::shared_ptr<ReplayBuffer> buffer);
   absl::Time JobDeadline(JobOptions::OnDeadline on_deadline) const;
 
   // Has Pump() run soon; any number of calls before it runs are one.
@@ -90,6 +94,7 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   RequestModels models_;
   std::shared_ptr<ReplayBuffer> replay_;  // to write back into; may be null
   ReplayDraw draw_;
+  std::string replay_warning_;  // why nothing is written back, if one asked
 
   // Belong to whoever set writing_ or finished_, until the write is done.
   v1::SampleEvent event_;

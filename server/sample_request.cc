@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -192,6 +193,16 @@ absl::Status DecodeOptions(const v1::SampleRequest& request,
   }
 }
 
+// Whether `buffer`, which may be null, holds states for any of the chains.
+bool HasStatesFor(const std::vector<int32_t>& labels,
+                  const ReplayBuffer* buffer) {
+  if (buffer == nullptr) return false;
+  const std::map<int32_t, int64_t> sizes = buffer->Stats().label_sizes;
+  if (labels.empty()) return sizes.contains(kNoReplayLabel);
+  return std::any_of(labels.begin(), labels.end(),
+                     [&sizes](int32_t label) { return sizes.contains(label); });
+}
+
 }  // namespace
 
 absl::StatusOr<SamplePlan> DecodeSampleRequest(const v1::SampleRequest& request,
@@ -234,10 +245,11 @@ absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
   }
   const bool replay = plan.init == SamplePlan::Init::kReplay ||
                       (plan.init == SamplePlan::Init::kDefault &&
-                       buffer != nullptr && buffer->Stats().size > 0);
+                       HasStatesFor(plan.replay_labels, buffer));
   if (replay) {
     BASIN_ASSIGN_OR_RETURN(
-        draw, buffer->Draw(spec.chains, spec.seed, plan.restart_probability));
+        draw, buffer->Draw(spec.chains, spec.seed, plan.restart_probability,
+                           plan.replay_labels));
     spec.initial = std::move(draw.states);
     draw.states.clear();
     RepeatForRows(dimension, spec);

@@ -34,6 +34,8 @@ struct SamplePlan {
   Init init = Init::kDefault;
   double restart_probability = -1;  // negative = the model's
   bool write_back = true;           // after kReplay
+  // Of the replay buffer's states, ReplayLaw::labels.
+  std::vector<int32_t> replay_labels;
   std::vector<float> clamped;  // clamp.values, [chains, D], [1, D] or empty
 
   // What the draws hold.

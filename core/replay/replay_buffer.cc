@@ -43,30 +43,60 @@ int64_t UniformIndex(const PhiloxBlock& draws, int64_t count) {
       (draws.word[1] * n + ((draws.word[2] * n) >> 32)) >> 32);
 }
 
+// Draws places of [0, size) one by one. Without replacement this is a
+// Fisher-Yates shuffle that stops early, with its array kept as the difference
+// from 0, 1, 2, ...
+class Places {
+ public:
+  Places(absl::Span<const int32_t> slots, ReplayReadPolicy policy)
+      : slots_(slots), policy_(policy) {}
+
+  bool AnyLeft() const { return taken_ < Size(); }
+
+  // REQUIRES: AnyLeft().
+  int64_t Take(const PhiloxBlock& draws) {
+    if (policy_ == ReplayReadPolicy::kWithReplacement) {
+      return slots_[UniformIndex(draws, Size())];
+    }
+    const int64_t place = taken_ + UniformIndex(draws, Size() - taken_);
+    const int64_t chosen = At(place);
+    moved_[place] = At(taken_++);
+    return slots_[chosen];
+  }
+
+ private:
+  int64_t Size() const { return static_cast<int64_t>(slots_.size()); }
+  int64_t At(int64_t place) const {
+    const auto it = moved_.find(place);
+    return it == moved_.end() ? place : it->second;
+  }
+
+  const absl::Span<const int32_t> slots_;
+  const ReplayReadPolicy policy_;
+  int64_t taken_ = 0;  // without replacement
+  absl::flat_hash_map<int64_t, int64_t> moved_;
+};
+
+int32_t LabelOf(absl::Span<const int32_t> labels, int64_t chain) {
+  return labels.empty() ? kNoReplayLabel : labels[chain];
+}
+
 // The slots of `n` chains, or kFresh. A pure function: chain i uses its own
-// random numbers. Without replacement it is a Fisher-Yates shuffle that stops
-// early, with its array kept as the difference from 0, 1, 2, ...
-std::vector<int64_t> ChooseSlots(int64_t n, uint64_t seed, int64_t size,
+// random numbers.
+std::vector<int64_t> ChooseSlots(int64_t n, uint64_t seed,
+                                 absl::Span<const int32_t> labels,
+                                 const SlotPool& pool,
                                  double restart_probability,
                                  ReplayReadPolicy policy) {
   std::vector<int64_t> slots(static_cast<size_t>(n), ReplayDraw::kFresh);
-  absl::flat_hash_map<int64_t, int64_t> moved;
-  const auto at = [&moved](int64_t place) {
-    const auto it = moved.find(place);
-    return it == moved.end() ? place : it->second;
-  };
-  int64_t taken = 0;
+  absl::flat_hash_map<int32_t, Places> places;
   for (int64_t i = 0; i < n; ++i) {
     const PhiloxBlock draws = ReplayDraws(seed, i);
-    if (taken == size || Restarts(draws, restart_probability)) continue;
-    if (policy == ReplayReadPolicy::kWithReplacement) {
-      slots[i] = UniformIndex(draws, size);
-      continue;
-    }
-    const int64_t place = taken + UniformIndex(draws, size - taken);
-    slots[i] = at(place);
-    moved[place] = at(taken);
-    ++taken;
+    if (Restarts(draws, restart_probability)) continue;
+    const int32_t label = LabelOf(labels, i);
+    Places& of_label =
+        places.try_emplace(label, pool.slots_of(label), policy).first->second;
+    if (of_label.AnyLeft()) slots[i] = of_label.Take(draws);
   }
   return slots;
 }
@@ -93,10 +123,11 @@ class ReplayBufferImpl : public ReplayBuffer {
   absl::Status OpenStore();
 
   absl::StatusOr<ReplayDraw> Draw(int64_t n, uint64_t seed,
-                                  double restart_probability) override;
+                                  double restart_probability,
+                                  absl::Span<const int32_t> labels) override;
   int64_t WriteBack(const ReplayDraw& draw,
                     absl::Span<const float> states) override;
-  absl::Status Insert(absl::Span<const float> states) override;
+  absl::Status Insert(absl::Span<const float> states, int32_t label) override;
   absl::Status Clear() override;
   absl::Status Snapshot() override;
   ReplayStats Stats() const override;
@@ -146,8 +177,9 @@ absl::Status ReplayBufferImpl::OpenStore() {
   return found.needs_snapshot ? SnapshotLocked() : absl::OkStatus();
 }
 
-absl::StatusOr<ReplayDraw> ReplayBufferImpl::Draw(int64_t n, uint64_t seed,
-                                                  double restart_probability) {
+absl::StatusOr<ReplayDraw> ReplayBufferImpl::Draw(
+    int64_t n, uint64_t seed, double restart_probability,
+    absl::Span<const int32_t> labels) {
   if (n < 1 || n > kMaxDraw) {
     return absl::InvalidArgumentError(absl::StrCat(
         "replay draw: expected 1 to ", kMaxDraw, " states, got ", n));
@@ -157,13 +189,15 @@ absl::StatusOr<ReplayDraw> ReplayBufferImpl::Draw(int64_t n, uint64_t seed,
   }
   BASIN_RETURN_IF_ERROR(
       CheckProbability("restart_probability", restart_probability));
+  BASIN_CHECK(labels.empty() || static_cast<int64_t>(labels.size()) == n);
   const auto d = static_cast<size_t>(options_.dimension);
   ReplayDraw draw;
+  draw.labels.assign(labels.begin(), labels.end());
   draw.states.resize(static_cast<size_t>(n) * d);
   draw.generations.resize(static_cast<size_t>(n));
   {
     MutexLock lock(mu_);
-    draw.slots = ChooseSlots(n, seed, pool_.size(), restart_probability,
+    draw.slots = ChooseSlots(n, seed, labels, pool_, restart_probability,
                              options_.policy.read_policy);
     for (int64_t i = 0; i < n; ++i) {
       if (draw.slots[i] == ReplayDraw::kFresh) continue;
@@ -198,6 +232,7 @@ int64_t ReplayBufferImpl::WriteBack(const ReplayDraw& draw,
   const int64_t now_ns = NowNs();
   int64_t written = 0;
   MutexLock lock(mu_);
+  // A slot that still has its generation still has its label, too.
   // Drawn chains first: the fresh ones may need the place of the oldest, which
   // must not be one that is about to be written.
   if (in_place) {
@@ -210,7 +245,7 @@ int64_t ReplayBufferImpl::WriteBack(const ReplayDraw& draw,
   for (int64_t i = 0; i < n; ++i) {
     if (in_place && draw.slots[i] != ReplayDraw::kFresh) continue;
     if (!AllFinite(Row(states, i))) continue;
-    pool_.Add(Row(states, i), now_ns);
+    pool_.Add(Row(states, i), LabelOf(draw.labels, i), now_ns);
     ++written;
   }
   counts_.write_backs += written;
@@ -237,8 +272,14 @@ absl::Status ReplayBufferImpl::PrepareAppend() {
   return SnapshotLocked();
 }
 
-absl::Status ReplayBufferImpl::Insert(absl::Span<const float> states) {
+absl::Status ReplayBufferImpl::Insert(absl::Span<const float> states,
+                                      int32_t label) {
   BASIN_RETURN_IF_ERROR(CheckStates(states));
+  if (label < kNoReplayLabel || label >= kMaxReplayLabels) {
+    return absl::InvalidArgumentError(absl::StrCat("label: expected 0 to ",
+                                                   kMaxReplayLabels - 1,
+                                                   ", or none, got ", label));
+  }
   const auto n = static_cast<int64_t>(states.size()) / options_.dimension;
   // Of more rows than fit only the last can stay.
   const int64_t first = std::max<int64_t>(0, n - options_.policy.capacity);
@@ -248,10 +289,11 @@ absl::Status ReplayBufferImpl::Insert(absl::Span<const float> states) {
   const int64_t now_ns = NowNs();
   if (store_ != nullptr) {
     BASIN_RETURN_IF_ERROR(PrepareAppend());
-    BASIN_RETURN_IF_ERROR(store_->AppendInsert(kept, now_ns));
+    BASIN_RETURN_IF_ERROR(store_->AppendInsert(kept, label, now_ns));
   }
   MutexLock lock(mu_);
-  for (int64_t i = 0; i < n - first; ++i) pool_.Add(Row(kept, i), now_ns);
+  for (int64_t i = 0; i < n - first; ++i)
+    pool_.Add(Row(kept, i), label, now_ns);
   counts_.inserts += n;
   return absl::OkStatus();
 }
@@ -281,7 +323,8 @@ ReplayStore::SlotHeader ReplayBufferImpl::ReadSlot(int64_t slot,
   MutexLock lock(mu_);
   const absl::Span<const float> from = pool_.state(slot);
   std::copy(from.begin(), from.end(), state.begin());
-  return {.generation = pool_.generation(slot),
+  return {.label = pool_.label(slot),
+          .generation = pool_.generation(slot),
           .written_ns = pool_.written_ns(slot)};
 }
 
@@ -308,6 +351,7 @@ ReplayStats ReplayBufferImpl::Stats() const {
   ReplayStats stats = counts_;
   stats.capacity = pool_.capacity();
   stats.size = pool_.size();
+  stats.label_sizes = pool_.sizes();
   stats.mean_age = pool_.MeanAge(options_.clock->Now());
   stats.bytes = pool_.bytes();
   return stats;

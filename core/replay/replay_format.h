@@ -33,15 +33,20 @@ struct SnapshotHeader {
 struct SlotRecord {
   uint64_t generation = 0;
   int64_t written_ns = 0;
-  uint32_t reserved = 0;
-  uint32_t crc = 0;  // of the bytes before, then of the state
+  uint32_t partition = 0;  // 0 = of no label, else the label + 1
+  uint32_t crc = 0;        // of the bytes before, then of the state
 };
+
+// Labels are below this, so that a partition fits into 24 bits.
+inline constexpr int32_t kMaxLabels = (1 << 24) - 1;
 
 // A journal is a row of JournalRecords, each followed by rows * D floats.
 struct JournalRecord {
   static constexpr uint32_t kMagic = 0x314A5242;  // "BRJ1"
   enum Kind : uint32_t { kInsert = 1, kClear = 2 };
   uint32_t magic = kMagic;
+  // A Kind in the lowest 8 bits; above, of kInsert, the partition as in
+  // SlotRecord. Journals from before there were partitions read as of no label.
   uint32_t kind = kInsert;
   uint64_t sequence = 0;  // ascending through the file
   int64_t dimension = 0;  // D

@@ -19,6 +19,14 @@ namespace {
 
 constexpr int64_t kBufferBytes = int64_t{1} << 20;
 constexpr int64_t kMinJournalLimitBytes = int64_t{1} << 16;
+constexpr uint32_t kKindBits = 8;
+constexpr uint32_t kKindMask = (1U << kKindBits) - 1;
+
+uint32_t PartitionOf(int32_t label) { return static_cast<uint32_t>(label + 1); }
+
+int32_t LabelOf(uint32_t partition) {
+  return static_cast<int32_t>(partition) - 1;
+}
 
 template <typename T>
 absl::Span<char> MutableBytesOf(T& value) {
@@ -114,10 +122,11 @@ class JournalReader {
       return DimensionError(path_, record->dimension, dimension_);
     }
     const bool clear = record->kind == JournalRecord::kClear;
+    const bool insert = (record->kind & kKindMask) == JournalRecord::kInsert;
     const bool plausible =
         record->sequence > last_sequence_ &&
         (clear ? record->rows == 0
-               : record->kind == JournalRecord::kInsert && record->rows > 0 &&
+               : insert && record->rows > 0 &&
                      record->rows <= RowsPerRecord(dimension_));
     if (!plausible) return Torn(1);
     if (room < record->rows * state_bytes) return Torn(record->rows);
@@ -214,8 +223,10 @@ absl::Status ReplayStore::ReadSlots(ReadableFile& file, int64_t count,
       std::memcpy(&record, at, sizeof(record));
       std::memcpy(state.data(), at + sizeof(record),
                   state.size() * sizeof(float));
-      if (record.crc == SlotCrc(record, state) && AllFinite(state)) {
-        pool.Restore(state, record.generation, record.written_ns);
+      if (record.crc == SlotCrc(record, state) && AllFinite(state) &&
+          record.partition <= PartitionOf(kMaxLabels - 1)) {
+        pool.Restore(state, LabelOf(record.partition), record.generation,
+                     record.written_ns);
       } else {
         ++found->torn_slots;
       }
@@ -244,7 +255,7 @@ absl::Status ReplayStore::ReadJournal(SlotPool& pool, Found* found) {
     if (record.kind == JournalRecord::kClear) pool.Clear();
     for (size_t at = 0; at < rows.size(); at += options_.dimension) {
       pool.Add(absl::MakeConstSpan(rows).subspan(at, options_.dimension),
-               record.written_ns);
+               LabelOf(record.kind >> kKindBits), record.written_ns);
     }
   }
   found->torn_slots += reader.torn_rows();
@@ -267,20 +278,22 @@ bool ReplayStore::NeedsSnapshot() const {
 }
 
 absl::Status ReplayStore::AppendInsert(absl::Span<const float> states,
-                                       int64_t written_ns) {
+                                       int32_t label, int64_t written_ns) {
+  BASIN_CHECK(SlotPool::kNoLabel <= label && label < kMaxLabels);
   BASIN_CHECK(states.size() % static_cast<size_t>(options_.dimension) == 0);
   if (states.empty()) return absl::OkStatus();
-  return AppendRecords(states, written_ns);
+  return AppendRecords(states,
+                       JournalRecord::kInsert | PartitionOf(label) << kKindBits,
+                       written_ns);
 }
 
 absl::Status ReplayStore::AppendClear(int64_t written_ns) {
-  return AppendRecords({}, written_ns);
+  return AppendRecords({}, JournalRecord::kClear, written_ns);
 }
 
 absl::Status ReplayStore::AppendRecords(absl::Span<const float> states,
-                                        int64_t written_ns) {
+                                        uint32_t kind, int64_t written_ns) {
   BASIN_CHECK(journal_ != nullptr);
-  const bool clear = states.empty();
   absl::Status status;
   do {
     const int64_t rows =
@@ -290,7 +303,7 @@ absl::Status ReplayStore::AppendRecords(absl::Span<const float> states,
         states.subspan(0, static_cast<size_t>(rows * options_.dimension)));
     states.remove_prefix(payload.size() / sizeof(float));
     JournalRecord record;
-    record.kind = clear ? JournalRecord::kClear : JournalRecord::kInsert;
+    record.kind = kind;
     record.sequence = ++sequence_;
     record.dimension = options_.dimension;
     record.rows = rows;
@@ -315,6 +328,7 @@ absl::Status ReplayStore::WriteSlots(WritableFile& file, const Source& source) {
     const SlotHeader header = source.read(slot, absl::MakeSpan(state));
     SlotRecord record;
     record.generation = header.generation;
+    record.partition = PartitionOf(header.label);
     record.written_ns = header.written_ns;
     record.crc = SlotCrc(record, state);
     buffer.append(BytesOf(record)).append(FloatBytes(state));

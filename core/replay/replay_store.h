@@ -57,13 +57,17 @@ class ReplayStore {
   // twice the bytes of all slots, or an error made its end unknown.
   bool NeedsSnapshot() const;
 
-  // Durable when they return OK. REQUIRES: !NeedsSnapshot(); states [n, D].
-  absl::Status AppendInsert(absl::Span<const float> states, int64_t written_ns);
+  // Durable when they return OK. REQUIRES: !NeedsSnapshot(); states [n, D];
+  // -1 (none) <= label < kMaxLabels.
+  absl::Status AppendInsert(absl::Span<const float> states, int32_t label,
+                            int64_t written_ns);
   absl::Status AppendClear(int64_t written_ns);
 
   // What a snapshot saves: `count` slots; read(i, state) fills state [D] of
-  // slot i and returns its generation and time. Slots may change in between.
+  // slot i and returns its label, generation and time. Slots may change in
+  // between.
   struct SlotHeader {
+    int32_t label = SlotPool::kNoLabel;
     uint64_t generation = 0;
     int64_t written_ns = 0;
   };
@@ -87,7 +91,8 @@ class ReplayStore {
   absl::Status ReadSlots(ReadableFile& file, int64_t count, SlotPool& pool,
                          Found* found);
   absl::Status ReadJournal(SlotPool& pool, Found* found);
-  absl::Status AppendRecords(absl::Span<const float> states,
+  // `kind` as in JournalRecord.
+  absl::Status AppendRecords(absl::Span<const float> states, uint32_t kind,
                              int64_t written_ns);
   absl::Status WriteSlots(WritableFile& file, const Source& source);
   // Puts the finished file `path`.tmp in the place of `path`.

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <fstream>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -24,9 +26,11 @@ namespace basin::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kModel[] = "mixture2d";
 
@@ -36,17 +40,30 @@ ServerProcess::Options WithState(const std::string& state) {
   return options;
 }
 
+// A classifier whose replay buffer holds 12 states, each one chain.
+constexpr char kClassifier[] = "blobs";
+
+void WriteClassifierWithReplay(const std::string& folder) {
+  WriteFeatureModels(folder);
+  std::ofstream(folder + "/blobs/config.pbtxt", std::ios::app)
+      << "replay { capacity: 12 write_policy: IN_PLACE "
+         "read_policy: WITHOUT_REPLACEMENT restart_probability: 0 }";
+}
+
 struct DrawAnswer {
   grpc::Status status;
   std::vector<float> states;
 };
 
-DrawAnswer Draw(const ServerProcess& server, int64_t count, uint64_t seed) {
+DrawAnswer Draw(const ServerProcess& server, int64_t count, uint64_t seed,
+                const std::string& model = kModel,
+                std::optional<int64_t> label = std::nullopt) {
   grpc::ClientContext context;
   v1::ReplayDrawRequest request;
-  request.mutable_model()->set_name(kModel);
+  request.mutable_model()->set_name(model);
   request.set_count(count);
   request.set_seed(seed);
+  if (label.has_value()) request.set_label(*label);
   const auto reader =
       v1::Replay::NewStub(server.channel())->Draw(&context, request);
   DrawAnswer answer;
@@ -125,6 +142,89 @@ TEST(Replay, SamplingWritesBack) {
   EXPECT_GT(Sample(server, request).summary.replay_written(), 0);
   request.mutable_replay()->set_write_back(false);
   EXPECT_EQ(Sample(server, request).summary.replay_written(), 0);
+}
+
+// Chains of p(x), p(x | 0) and p(x | 1) have states of their own, and a
+// restart keeps them apart.
+TEST(Replay, SlotsAreChainsOfOneLabel) {
+  const TempDir models;
+  WriteClassifierWithReplay(models.path());
+  ServerProcess::Options options;
+  options.models = models.path();
+  const TempDir state;
+  options.state = state.path();
+  v1::SampleRequest request = FeatureRequest(kClassifier, 4, 20);
+  request.mutable_replay();
+  std::vector<float> of_one;
+  {
+    ServerProcess server(options);
+    EXPECT_EQ(Sample(server, request).summary.replay_written(), 4);
+    for (const int64_t label : {0, 1}) {
+      request.set_label(label);
+      EXPECT_EQ(Sample(server, request).summary.replay_written(), 4);
+    }
+    const v1::ReplayStatsResponse stats = ReplayStatsOf(server, kClassifier);
+    EXPECT_EQ(stats.size(), 12);
+    EXPECT_EQ(stats.label_sizes().size(), 2U);
+    EXPECT_EQ(stats.label_sizes().at(1), 4);
+    of_one = Draw(server, 4, 1, kClassifier, 1).states;
+    ASSERT_EQ(of_one.size(), 8U);
+    const auto of_none = Draw(server, 4, 1, kClassifier).states;
+    // Others go on; these stay where they are.
+    request.set_label(0);
+    const auto of_zero = Draw(server, 4, 1, kClassifier, 0).states;
+    EXPECT_EQ(Sample(server, request).summary.replay_written(), 4);
+    EXPECT_NE(Draw(server, 4, 1, kClassifier, 0).states, of_zero);
+    EXPECT_EQ(Draw(server, 4, 1, kClassifier, 1).states, of_one);
+    EXPECT_EQ(Draw(server, 4, 1, kClassifier).states, of_none);
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.Wait(), 0);
+  }
+  const ServerProcess server(options);
+  EXPECT_EQ(ReplayStatsOf(server, kClassifier).label_sizes().at(1), 4);
+  EXPECT_EQ(Draw(server, 4, 1, kClassifier, 1).states, of_one);
+  EXPECT_THAT(Draw(server, 1, 1, kClassifier, 2).status,
+              IsError(grpc::StatusCode::FAILED_PRECONDITION,
+                      HasSubstr("empty for label 2")));
+  EXPECT_THAT(Draw(server, 1, 1, kModel, 0).status,
+              IsError(grpc::StatusCode::INVALID_ARGUMENT,
+                      HasSubstr("label: expected none")));
+}
+
+// Chains of another law may start from the buffer; they do not go back.
+TEST(Replay, ChainsOfAnotherLawAreNotWrittenBack) {
+  const TempDir models;
+  WriteClassifierWithReplay(models.path());
+  ServerProcess::Options options;
+  options.models = models.path();
+  const ServerProcess server(options);
+  v1::SampleRequest plain = FeatureRequest(kClassifier, 4, 20);
+  plain.mutable_replay();
+  ASSERT_EQ(Sample(server, plain).summary.replay_written(), 4);
+  const std::vector<float> before = Draw(server, 4, 1, kClassifier).states;
+
+  std::vector<std::pair<std::string, v1::SampleRequest>> others(3, {"", plain});
+  others[0].first = "clamp";
+  v1::Tensor& mask = *others[0].second.mutable_clamp()->mutable_mask();
+  mask.set_dtype(v1::BOOL);
+  mask.add_shape(2);
+  mask.set_data(std::string("\1\0", 2));
+  others[1].first = "box";
+  others[1].second.mutable_box()->set_upper(1);
+  others[2].first = "inverse_temperature";
+  others[2].second.set_inverse_temperature(0.5);
+  for (auto& [what, request] : others) {
+    const SampleAnswer answer = Sample(server, request);
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    EXPECT_EQ(answer.summary.replay_written(), 0) << what;
+    EXPECT_THAT(
+        answer.summary.warnings(),
+        Contains(AllOf(HasSubstr("not written back"), HasSubstr(what))));
+    request.mutable_replay()->set_write_back(false);
+    EXPECT_THAT(Sample(server, request).summary.warnings(),
+                Not(Contains(HasSubstr("not written back"))));
+  }
+  EXPECT_EQ(Draw(server, 4, 1, kClassifier).states, before);
 }
 
 TEST(Replay, BadRequestsAreRefused) {

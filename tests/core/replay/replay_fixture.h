@@ -59,16 +59,35 @@ inline std::vector<float> IdsOf(const ReplayDraw& draw) {
   return ids;
 }
 
-// The ids that `buffer` holds, in slot order, read with draws.
+// The label that states of this id are given: 3 from three million on.
+inline int32_t LabelOfId(float id) {
+  constexpr int32_t kIds = 1'000'000;
+  return id < kIds ? kNoReplayLabel : static_cast<int32_t>(id) / kIds;
+}
+
+// Labels for chains, as many of each as the buffer has states of it.
+inline std::vector<int32_t> LabelsIn(const ReplayBuffer& buffer) {
+  std::vector<int32_t> labels;
+  for (const auto& [label, size] : buffer.Stats().label_sizes) {
+    labels.insert(labels.end(), static_cast<size_t>(size), label);
+  }
+  return labels;
+}
+
+// The ids that `buffer` holds, in slot order, read with draws. Every one has
+// the label of its id.
 inline std::vector<float> Held(ReplayBuffer& buffer) {
   const int64_t size = buffer.Stats().size;
+  const std::vector<int32_t> labels = LabelsIn(buffer);
+  BASIN_CHECK(static_cast<int64_t>(labels.size()) == size);
   std::vector<float> ids(static_cast<size_t>(size));
   size_t missing = ids.size();
   for (uint64_t seed = 0; missing > 0; ++seed) {
-    const auto draw = buffer.Draw(size, seed, 0);
+    const auto draw = buffer.Draw(size, seed, 0, labels);
     BASIN_CHECK(draw.ok());
     const std::vector<float> drawn = IdsOf(*draw);
     for (size_t i = 0; i < drawn.size(); ++i) {
+      BASIN_CHECK(LabelOfId(drawn[i]) == labels[i]);
       float& id = ids[static_cast<size_t>(draw->slots[i])];
       if (id == 0) --missing;
       id = drawn[i];

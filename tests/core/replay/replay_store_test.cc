@@ -67,7 +67,8 @@ struct Action {
 };
 
 Action Insert(const std::vector<float>& ids, std::vector<float> holds) {
-  return {[ids](ReplayBuffer& buffer) { return buffer.Insert(States(ids)); },
+  const int32_t label = LabelOfId(ids[0]);
+  return {[=](ReplayBuffer& b) { return b.Insert(States(ids), label); },
           std::move(holds)};
 }
 Action Snapshot(std::vector<float> holds) {
@@ -87,12 +88,12 @@ std::vector<Action> Story() {
           Snapshot({1, 2, 3}),
           Clear(),
           Insert({4}, {4}),
-          Insert({5, 6}, {4, 5, 6}),
-          Snapshot({4, 5, 6}),
+          Insert({3'000'005, 3'000'006}, {4, 3'000'005, 3'000'006}),
+          Snapshot({4, 3'000'005, 3'000'006}),
           Clear(),
           Snapshot({}),
           Insert({7, 8, 9}, {7, 8, 9}),
-          Insert({10}, {7, 8, 9, 10})};
+          Insert({3'000'010}, {7, 8, 9, 3'000'010})};
 }
 
 // How far `Story()` got on a disk: the number of acknowledged actions.
@@ -242,8 +243,7 @@ TEST(ReplayStoreTest, ASmallerCapacityKeepsTheNewest) {
   FakeFiles files;
   auto buffer = OpenOrDie(StoreOptions(files, 5));
   EXPECT_OK(buffer->Insert(States({1, 2, 3, 4, 5, 6, 7})));
-  EXPECT_OK(buffer->Snapshot());
-  buffer.reset();
+  EXPECT_OK(std::exchange(buffer, nullptr)->Snapshot());
   EXPECT_THAT(Held(*OpenOrDie(StoreOptions(files, 2))),
               ::testing::UnorderedElementsAre(6, 7));
   EXPECT_THAT(Held(*OpenOrDie(StoreOptions(files, 5))),
