@@ -90,7 +90,7 @@ TEST(BinaryMatmulTest, RowsDoNotDependOnTheirNumber) {
   for (const int64_t rows : {1, 2, 7, 33}) {
     const Tensor some = Tensor::Of<float>(
         {rows, kInner},
-        {x.data<float>().begin(), x.data<float>().begin() + rows * kInner});
+        x.data<float>().first(static_cast<size_t>(rows * kInner)));
     const std::vector<float> found = Product(some, w, false);
     EXPECT_EQ(
         std::memcmp(found.data(), all.data(), found.size() * sizeof(float)), 0)
