@@ -12,6 +12,7 @@
 #include <grpcpp/impl/service_type.h>
 #include <prometheus/exposer.h>
 
+#include "core/backend/bfloat16.h"
 #include "core/base/cpu_isa.h"
 #include "core/base/status_macros.h"
 #include "server/load_collector.h"
@@ -200,6 +201,14 @@ void BasinServerImpl::OnModelChange(const ModelStatus& status) {
         {{"model", status.name},
          {"version", status.version},
          {"state", state}});
+  }
+  if (status.state == ModelState::kReady && status.model != nullptr &&
+      status.model->info().precision == Precision::kBFloat16) {
+    const std::string note = BFloat16Note(status.model->backend().info());
+    if (!note.empty()) {
+      Log(LogLevel::kWarning, "bfloat16",
+          {{"model", status.name}, {"note", note}});
+    }
   }
   if (status.state == ModelState::kReady && status.model != nullptr &&
       status.model->info().replay.capacity > 0) {

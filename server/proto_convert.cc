@@ -10,6 +10,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "core/backend/bfloat16.h"
+
 #include "basin/v1/common.pb.h"
 #include "basin/v1/models.pb.h"
 
@@ -203,6 +205,9 @@ void DescribeModel(const EnergyModel& model, int64_t max_chains,
   if (info.log_z.has_value()) LogZToProto(*info.log_z, *out.mutable_log_z());
   const DeviceInfo& device = model.backend().info();
   out.set_device(absl::StrCat(device.kind, " ", device.isa));
+  if (info.precision == Precision::kBFloat16) {
+    out.set_precision_note(BFloat16Note(device));
+  }
   for (const int rows : model.tile_sizes()) out.add_tile_rows(rows);
   out.set_max_chains(info.max_chains > 0 ? std::min(info.max_chains, max_chains)
                                          : max_chains);

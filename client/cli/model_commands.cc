@@ -81,7 +81,10 @@ void PrintReadyModel(const v1::Model& model) {
   PrintField("parameters", HumanNumber(model.parameters()));
   PrintField("operators", absl::StrJoin(model.operators(), ", "));
   PrintField("memory", HumanBytes(model.memory_bytes()));
-  PrintField("precision", model.precision());
+  PrintField("precision", model.precision_note().empty()
+                              ? model.precision()
+                              : absl::StrCat(model.precision(), " (",
+                                             model.precision_note(), ")"));
   PrintField("device", model.device());
   PrintField("tile rows", absl::StrJoin(model.tile_rows(), ", "));
   PrintField("chains at most", absl::StrCat(model.max_chains()));

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/backend/bfloat16.h"
 #include "core/base/status_macros.h"
 
 namespace basin {
@@ -16,6 +17,14 @@ std::string_view Name(Precision precision) {
       break;
   }
   return "float64";
+}
+
+std::string BFloat16Note(const DeviceInfo& device) {
+  if (device.kind != "cpu" || device.isa.find('+') != std::string::npos) {
+    return "";
+  }
+  return "factors rounded to bfloat16, multiplied in float32: " + device.isa +
+         " has no fast products of bfloat16, so this is no faster than FLOAT32";
 }
 
 absl::Status Backend::Reserve(Workspace& workspace, size_t bytes) const {

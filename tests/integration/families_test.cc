@@ -240,6 +240,37 @@ TEST(Precision, BFloat16KeepsEnergiesInFloat32) {
   EXPECT_GT(most, 1e-5);  // or it was not computed in bfloat16 at all
 }
 
+// A processor, or a flag, without products of bfloat16: the same model, and a
+// note that it is no faster.
+TEST(Precision, BFloat16IsServedUnderEveryInstructionSet) {
+  std::vector<float> x(16);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = std::sin(static_cast<float>(i));
+  }
+  v1::ScoreRequest request = ScoreOf("quadratic_bf16", {1, 16}, x);
+  request.set_want_gradients(true);
+  const ScoreAnswer here = Score(Server(), request);
+  for (const std::string isa : {"x86-64", "x86-64-v3"}) {
+    ServerProcess::Options options;
+    options.models = BASIN_SOURCE_DIR "/tests/data/models";
+    options.flags = {"--max_isa=" + isa};
+    const ServerProcess capped(options);
+    const ScoreAnswer answer = Score(capped, request);
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    const std::vector<float> got = FloatsOf(answer.response.gradients());
+    const std::vector<float> want = FloatsOf(here.response.gradients());
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-2);
+    grpc::ClientContext context;
+    v1::GetModelRequest get;
+    get.set_name("quadratic_bf16");
+    v1::Model model;
+    ASSERT_TRUE(
+        v1::Models::NewStub(capped.channel())->Get(&context, get, &model).ok());
+    EXPECT_EQ(model.precision(), "bfloat16");
+    EXPECT_THAT(model.precision_note(), HasSubstr("no faster than FLOAT32"));
+  }
+}
+
 // N(0, 1) times N(2, 1/2): precision 1 + 2, mean 4/3.
 TEST(Composition, ProductOfGaussiansIsTheAnalyticOne) {
   v1::SampleRequest request = FeatureRequest("", 2000, 100);

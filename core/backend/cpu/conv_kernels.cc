@@ -202,9 +202,14 @@ KernelOr CreateConvKernel(const KernelInput& input) {
   if (input.precision == Precision::kFloat64) {
     return CreateFloat64ConvKernel(input);
   }
+  const Op op = input.node().op;
+  // Gradients of weights are of float32 always.
+  if (input.precision == Precision::kBFloat16 && !MultipliesBFloat16() &&
+      op != Op::kConvBackwardWeights) {
+    return CreateRoundedKernel(input, CreateConvKernel);
+  }
   if (SuitsColumns(input)) return CreateColumnsKernel(input);
   if (SuitsWinograd(input)) return CreateWinogradKernel(input);
-  const Op op = input.node().op;
   const auto& attrs = std::get<ConvAttrs>(input.node().attributes);
   const Shape& first = input.input_shape(0);
   const Shape& second = input.input_shape(1);

@@ -61,7 +61,7 @@ std::string ProcessorName() {
 }
 
 // Holds oneDNN to the instruction set that our own loops use, and to no less:
-// its products of bfloat16 need what came after AVX-512's core. Those of
+// its fast products of bfloat16 need what came after AVX-512's core. Those of
 // float32 are the same on all v4 machines.
 void CapDnnlIsa() {
   // oneDNN's choice is final once it has computed anything: then it stays.
@@ -89,16 +89,6 @@ std::string CappedIsa() {
   if (DnnlHas(dnnl_cpu_isa_avx512_core_amx)) return absl::StrCat(isa, "+amx");
   if (DnnlHas(dnnl_cpu_isa_avx512_core_bf16)) return absl::StrCat(isa, "+bf16");
   return isa;
-}
-
-// oneDNN multiplies bfloat16 with AMX, with AVX-512's instructions for it, or,
-// slower than float32, with those of any AVX-512.
-absl::Status CheckBFloat16() {
-  if (DnnlHas(dnnl_cpu_isa_avx512_core)) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      "BF16 needs a processor with AVX-512; this one computes "
-      "with ",
-      std::string(Name(ActiveIsa())), " (or --max_isa says so). Use FLOAT32"));
 }
 
 class CpuBackend : public Backend {
@@ -145,9 +135,6 @@ class CpuBackend : public Backend {
       BASIN_ASSIGN_OR_RETURN(const Graph exact,
                              Simplify(graph, Folding::kExact));
       return CpuPlan::Create(exact, store, engine_, precision);
-    }
-    if (precision == Precision::kBFloat16) {
-      BASIN_RETURN_IF_ERROR(CheckBFloat16());
     }
     BASIN_ASSIGN_OR_RETURN(const Graph narrow, Narrow(graph));
     BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(narrow));

@@ -83,6 +83,12 @@ KernelOr CreateTopKKernel(const KernelInput& input);
 KernelOr CreatePoolKernel(const KernelInput& input);
 // kMatmul.
 KernelOr CreateMatmulKernel(const KernelInput& input);
+// Whether oneDNN has products of bfloat16 here. In what --max_isa leaves.
+bool MultipliesBFloat16();
+// kMatmul, kConv, kConvBackwardData in bfloat16 where it has none: `create`
+// makes the kernel of float32 that gets rounded factors.
+using KernelFactory = KernelOr (*)(const KernelInput& input);
+KernelOr CreateRoundedKernel(const KernelInput& input, KernelFactory create);
 // kConv, kConvBackwardData, kConvBackwardWeights.
 KernelOr CreateConvKernel(const KernelInput& input);
 // kToFloat64.

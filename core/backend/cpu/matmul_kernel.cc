@@ -36,6 +36,9 @@ KernelOr CreateMatmulKernel(const KernelInput& input) {
   if (input.precision == Precision::kFloat64) {
     return CreateFloat64MatmulKernel(input);
   }
+  if (input.precision == Precision::kBFloat16 && !MultipliesBFloat16()) {
+    return CreateRoundedKernel(input, CreateMatmulKernel);
+  }
   if (SuitsBinaryMatmul(input)) return CreateBinaryMatmulKernel(input);
   const auto& attrs = std::get<MatmulAttrs>(input.node().attributes);
   const dnnl::memory::desc a =

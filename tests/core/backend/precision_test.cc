@@ -139,21 +139,6 @@ TEST(Float32Test, SumsOfEnergiesMayBeReadElsewhere) {
   ExpectMatchesReference(graph, 4);
 }
 
-class BFloat16Test : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const auto plan =
-        backend_->Compile(MlpNetwork(1, 2, 2), backend_->CreateWeightStore(),
-                          Precision::kBFloat16);
-    if (plan.ok()) return;
-    EXPECT_THAT(plan.status(), StatusIs(absl::StatusCode::kUnimplemented,
-                                        ::testing::HasSubstr("BF16 needs")));
-    GTEST_SKIP() << plan.status();
-  }
-
-  const std::unique_ptr<Backend> backend_ = CreateCpuBackend();
-};
-
 double Rounded(double value) {  // to bfloat16, to nearest
   int exponent = 0;
   const double mantissa = std::frexp(value, &exponent);
@@ -161,7 +146,7 @@ double Rounded(double value) {  // to bfloat16, to nearest
 }
 
 // A product's factors are rounded, its sum is not.
-TEST_F(BFloat16Test, ProductsRoundTheirFactors) {
+TEST(BFloat16Test, ProductsRoundTheirFactors) {
   std::mt19937 random(5);
   const Tensor w = RandomTensor({33, 20}, random);
   GraphBuilder b;
@@ -183,7 +168,30 @@ TEST_F(BFloat16Test, ProductsRoundTheirFactors) {
   }
 }
 
-TEST_F(BFloat16Test, NetworksAreNearFloat32) {
+// Values between two bfloat16, at the middle and beside it.
+TEST(BFloat16Test, RoundsToNearestAndTiesToEven) {
+  constexpr float kUlp = 0x1p-7F;  // of bfloat16, from 1 to 2
+  const std::vector<float> values = {1 + kUlp / 2, 1 + kUlp * 3 / 2,
+                                     1 + kUlp * 0.51F, -1 - kUlp * 0.49F};
+  const std::vector<float> want = {1, 1 + 2 * kUlp, 1 + kUlp, -1};
+  GraphBuilder b;
+  const ValueId x = b.Input("x", {4, 1});
+  const ValueId y = b.Input("y", {1, 1});
+  const std::vector<float> one = {1};
+  const std::vector<ValueId> outputs = {
+      b.Matmul(x, b.Constant(Tensor::Of<float>({1, 1}, one))), b.Matmul(x, y)};
+  ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build(outputs));
+  const std::vector<Tensor> inputs = {Tensor::Of<float>({4, 1}, values),
+                                      Tensor::Of<float>({1, 1}, one)};
+  ASSERT_OK_AND_ASSIGN(const auto got,
+                       RunOnCpu(graph, inputs, Precision::kBFloat16));
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(got[0].data<float>()[i], want[i]);
+    EXPECT_EQ(got[1].data<float>()[i], want[i]);
+  }
+}
+
+TEST(BFloat16Test, NetworksAreNearFloat32) {
   for (const Graph& graph :
        {MlpNetwork(17, 33, 64), ConvNetwork(3, 28, 16),
         ResidualNetwork(2, {8, 16, 1}), TransformerNetwork(2, {5, 16, 1})}) {
