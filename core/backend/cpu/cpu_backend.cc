@@ -19,6 +19,7 @@
 #include "core/base/cpu_isa.h"
 #include "core/base/status_macros.h"
 #include "core/graph/passes.h"
+#include "core/graph/widen_energies.h"
 
 // GNU OpenMP, which the packaged oneDNN runs on. Declared here because clang
 // brings another runtime's header.
@@ -138,7 +139,8 @@ class CpuBackend : public Backend {
     }
     BASIN_ASSIGN_OR_RETURN(const Graph narrow, Narrow(graph));
     BASIN_ASSIGN_OR_RETURN(const Graph simple, Simplify(narrow));
-    BASIN_ASSIGN_OR_RETURN(const Graph images_last, ToChannelsLast(simple));
+    BASIN_ASSIGN_OR_RETURN(const Graph wide, WidenEnergies(simple));
+    BASIN_ASSIGN_OR_RETURN(const Graph images_last, ToChannelsLast(wide));
     BASIN_ASSIGN_OR_RETURN(const Graph optimized, Optimize(images_last));
     return CpuPlan::Create(optimized, store, engine_, precision);
   }

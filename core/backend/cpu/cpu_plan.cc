@@ -101,34 +101,43 @@ KernelOr CreateKernel(const KernelInput& input) {
 
 constexpr ValueId kNoValue = -1;
 
-// Sums that form an energy are added up in double: for a kReduceSum whose
-// result goes to a kToFloat64 and nowhere else, but through reshapes, that
-// kToFloat64; for the kToFloat64 itself; and kNoValue for all others.
-std::vector<ValueId> WideSums(const Graph& graph, Precision precision) {
-  std::vector<ValueId> wide(static_cast<size_t>(graph.size()), kNoValue);
-  if (precision == Precision::kFloat64) return wide;
-  std::vector<int> readers(wide.size());
-  for (const ValueId id : graph.outputs()) ++readers[static_cast<size_t>(id)];
+// Sums that form an energy are added up in double.
+struct WideSums {
+  // For a kReduceSum that a kToFloat64 reads, through reshapes or not, that
+  // kToFloat64; for the kToFloat64 itself; and kNoValue for all others.
+  std::vector<ValueId> wide;
+  // Whether anything else reads such a sum, in float32.
+  std::vector<bool> narrow;
+};
+
+WideSums FindWideSums(const Graph& graph, Precision precision) {
+  const auto size = static_cast<size_t>(graph.size());
+  WideSums sums = {std::vector<ValueId>(size, kNoValue),
+                   std::vector<bool>(size, false)};
+  if (precision == Precision::kFloat64) return sums;
+  const std::vector<ValueId> owners = Owners(graph);
   for (ValueId id = 0; id < graph.size(); ++id) {
-    for (const ValueId input : graph.node(id).inputs) {
-      ++readers[static_cast<size_t>(input)];
+    const Node& node = graph.node(id);
+    if (node.op == Op::kReshape) continue;
+    for (const ValueId input : node.inputs) {
+      const ValueId from = owners[static_cast<size_t>(input)];
+      const auto at = static_cast<size_t>(from);
+      const bool widens = node.op == Op::kToFloat64 &&
+                          graph.node(from).op == Op::kReduceSum &&
+                          sums.wide[at] == kNoValue;
+      if (widens &&
+          graph.shape(graph.node(from).inputs[0]).num_elements() > 0) {
+        sums.wide[at] = id;
+        sums.wide[static_cast<size_t>(id)] = id;
+      } else {
+        sums.narrow[at] = true;
+      }
     }
   }
-  for (ValueId id = 0; id < graph.size(); ++id) {
-    if (graph.node(id).op != Op::kToFloat64) continue;
-    ValueId from = graph.node(id).inputs[0];
-    while (graph.node(from).op == Op::kReshape &&
-           readers[static_cast<size_t>(from)] == 1) {
-      from = graph.node(from).inputs[0];
-    }
-    if (graph.node(from).op == Op::kReduceSum &&
-        readers[static_cast<size_t>(from)] == 1 &&
-        graph.shape(graph.node(from).inputs[0]).num_elements() > 0) {
-      wide[static_cast<size_t>(from)] = id;
-      wide[static_cast<size_t>(id)] = id;
-    }
+  for (const ValueId id : graph.outputs()) {
+    sums.narrow[static_cast<size_t>(owners[static_cast<size_t>(id)])] = true;
   }
-  return wide;
+  return sums;
 }
 
 bool NeedsKernel(const Node& node) {
@@ -265,15 +274,6 @@ void CpuPlan::PlaceOutputs(const Graph& graph) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<Kernel>> CpuPlan::NewKernel(
-    const Graph& graph, const KernelInput& input,
-    const std::vector<ValueId>& wide_sums) const {
-  const ValueId wide = wide_sums[static_cast<size_t>(input.id)];
-  if (wide == kNoValue || HasEmptyInput(input)) return CreateKernel(input);
-  if (graph.node(input.id).op == Op::kToFloat64) return nullptr;
-  return CreateDoubleSumKernel(input, wide);
-}
-
 absl::Status CpuPlan::AddKernels(const Graph& graph,
                                  const dnnl::engine& engine) {
   std::vector<const Tensor*> constants(static_cast<size_t>(graph.size()));
@@ -283,14 +283,19 @@ absl::Status CpuPlan::AddKernels(const Graph& graph,
       constants[static_cast<size_t>(id)] = &*next++;
     }
   }
-  const std::vector<ValueId> wide_sums = WideSums(graph, precision_);
+  const WideSums sums = FindWideSums(graph, precision_);
   for (ValueId id = 0; id < graph.size(); ++id) {
     if (!NeedsKernel(graph.node(id))) continue;
     const KernelInput input = {graph,  id,        *weights_,
                                engine, constants, precision_};
-    BASIN_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
-                           NewKernel(graph, input, wide_sums));
-    if (kernel != nullptr) kernels_.push_back(std::move(kernel));
+    const ValueId wide = sums.wide[static_cast<size_t>(id)];
+    if (wide == id) continue;  // computed with its sum
+    if (wide != kNoValue) {
+      BASIN_ASSIGN_OR_RETURN(kernels_.emplace_back(),
+                             CreateDoubleSumKernel(input, wide));
+      if (!sums.narrow[static_cast<size_t>(id)]) continue;
+    }
+    BASIN_ASSIGN_OR_RETURN(kernels_.emplace_back(), CreateKernel(input));
   }
   return absl::OkStatus();
 }

@@ -66,9 +66,6 @@ class CpuPlan : public Plan {
   void PlaceInputs(const Graph& graph);
   void PlaceOutputs(const Graph& graph);
   Location NewConverted(const Node& node);
-  absl::StatusOr<std::unique_ptr<Kernel>> NewKernel(
-      const Graph& graph, const KernelInput& input,
-      const std::vector<ValueId>& wide_sums) const;
   absl::Status AddKernels(const Graph& graph, const dnnl::engine& engine);
   void ReleasePacked(const Graph& graph);
   absl::Status SumUpMemory(const Graph& graph);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "core/backend/backend.h"
 #include "core/backend/tile_ops.h"
+#include "core/graph/gradient.h"
 #include "core/graph/graph_builder.h"
 #include "tests/core/backend/host_tile.h"
 #include "tests/core/backend/networks.h"
@@ -55,13 +57,13 @@ TEST(Float64Test, OutputsMayBeInputsConstantsAndReshapes) {
   EXPECT_EQ(results[3].data<float>()[0], 0.1F);
 }
 
-// E(x) = 1e8 + |x|^2 / 2 of rows [rows, 4].
+// E(x) = 1e8 + |x|^2 / 2 of rows [rows, 4], a quarter of it in each term.
 Graph LargeEnergy(int64_t rows) {
   GraphBuilder b;
   const ValueId x = b.Input("x", {rows, 4});
   const ValueId square = b.Mul(b.Mul(x, x), b.Constant(0.5F));
-  const ValueId sum = b.ReduceSum(square, {1}, Reduced::kDrop);
-  const ValueId energy = b.Add(sum, b.Constant(1e8F));
+  const ValueId terms = b.Add(square, b.Constant(0.25e8F));
+  const ValueId energy = b.ReduceSum(terms, {1}, Reduced::kDrop);
   const ValueId wide = b.AddNode(Op::kToFloat64, {energy}, {});
   return std::move(b).Build({wide}).value();
 }
@@ -95,7 +97,7 @@ int AcceptedAtLargeEnergies(Precision precision) {
 }
 
 TEST(Float64Test, DecidesAcceptanceAtLargeEnergies) {
-  // A float32 near 1e8 is a multiple of 8.
+  // A float32 near 0.25e8 is a multiple of 2.
   EXPECT_EQ(AcceptedAtLargeEnergies(Precision::kFloat32), 1000);
   // 135.3 +- 5 standard deviations of a binomial.
   const int accepted = AcceptedAtLargeEnergies(Precision::kFloat64);
@@ -125,6 +127,101 @@ TEST(Float32Test, SumsOfEnergiesAddUpInDouble) {
         EXPECT_NEAR(got[o].data<double>()[i], want[o].data<double>()[i], 1e-6);
       }
     }
+  }
+}
+
+// Rows [rows, n] of 1e8, then ones here and there, then -1e8, in float32.
+Tensor CancellingRows(int64_t rows, int64_t n) {
+  std::vector<float> values;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = 0; i < n; ++i) {
+      const bool one = i % (row + 2) == 1 && i < n - 1;
+      values.push_back(i == 0 ? 1e8F : i == n - 1 ? -1e8F : one ? 1.0F : 0.0F);
+    }
+  }
+  return Tensor::Of<float>({rows, n}, values);
+}
+
+// Energies of CancellingRows(rows, 40) that are short chains of the rows'
+// sums: what float32 makes of these is 0.
+Graph ChainOfSums(int64_t rows) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", {rows, 40});
+  const ValueId sum = b.ReduceSum(x, {1}, Reduced::kDrop);
+  const ValueId kept = b.ReduceSum(x, {1}, Reduced::kKeep);
+  const ValueId mean = b.Mul(kept, b.Constant(0.025));
+  // As a network's output: [rows, 1], with a bias.
+  const ValueId net = b.Add(
+      b.Reshape(
+          b.Unary(ScalarOp::kTanh, b.Slice(x, {{0, 1}, {rows, 2}, {1, 1}})),
+          {rows, 1}),
+      b.Constant(0.5));
+  const auto energy = [&b](ValueId value) { return b.ToFloat64(value); };
+  const std::vector<ValueId> outputs = {
+      energy(sum),
+      energy(b.Unary(ScalarOp::kNeg, sum)),
+      energy(b.Mul(sum, b.Constant(0.5))),
+      energy(b.Div(sum, b.Constant(4.0))),
+      energy(b.Reshape(mean, {rows})),
+      energy(b.Sub(b.Constant(3.0), sum)),
+      energy(b.Reshape(b.Add(net, b.Mul(b.Constant(0.5), kept)), {rows})),
+      energy(b.Add(b.Add(sum, sum), b.Unary(ScalarOp::kTanh, sum)))};
+  return std::move(b).Build(outputs).value();
+}
+
+TEST(Float32Test, ChainsOfSumsAddUpInDouble) {
+  const Graph graph = ChainOfSums(5);
+  const Tensor x = CancellingRows(5, 40);
+  ASSERT_OK_AND_ASSIGN(const auto got, RunOnCpu(graph, {&x, 1}));
+  for (size_t row = 0; row < 5; ++row) {
+    double sum = 0;
+    for (size_t i = 0; i < 40; ++i) sum += x.data<float>()[row * 40 + i];
+    ASSERT_GT(sum, 5);
+    const double net = std::tanh(1.0 * x.data<float>()[row * 40 + 1]) + 0.5;
+    const double want[] = {sum,         -sum,    sum / 2,       sum / 4,
+                           0.025 * sum, 3 - sum, net + sum / 2, 2 * sum};
+    for (size_t o = 0; o + 1 < std::size(want); ++o) {
+      EXPECT_NEAR(got[o].data<double>()[row], want[o], 1e-6) << o;
+    }
+    // The tanh reads the sum in float32; what it makes of it is between these.
+    EXPECT_NEAR(got[7].data<double>()[row], 2 * sum, 1) << row;
+  }
+}
+
+TEST(Float32Test, ChainsOfSumsAreTheSameForEveryRowCount) {
+  const Tensor x = CancellingRows(17, 40);
+  ASSERT_OK_AND_ASSIGN(const auto all, RunOnCpu(ChainOfSums(17), {&x, 1}));
+  for (const int64_t rows : {1, 2, 3, 8, 16}) {
+    const Tensor few = Tensor::Of<float>(
+        {rows, 40}, x.data<float>().first(static_cast<size_t>(rows * 40)));
+    ASSERT_OK_AND_ASSIGN(const auto got,
+                         RunOnCpu(ChainOfSums(rows), {&few, 1}));
+    for (size_t o = 0; o < all.size(); ++o) {
+      for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+        EXPECT_EQ(got[o].data<double>()[row], all[o].data<double>()[row]);
+      }
+    }
+  }
+}
+
+// A plan with gradients has the energies of one without, and the gradients it
+// had before.
+TEST(Float32Test, GradientsDoNotChangeEnergiesOfChains) {
+  GraphBuilder b;
+  const ValueId x = b.Input("x", {3, 40});
+  const ValueId half =
+      b.Mul(b.ReduceSum(b.Mul(x, x), {1}, Reduced::kDrop), b.Constant(0.5));
+  const std::vector<ValueId> outputs = {b.ToFloat64(half)};
+  ASSERT_OK_AND_ASSIGN(const Graph energy, std::move(b).Build(outputs));
+  ASSERT_OK_AND_ASSIGN(const Graph both, Gradient(energy, outputs[0], x));
+  const Tensor input = CancellingRows(3, 40);
+  ASSERT_OK_AND_ASSIGN(const auto alone, RunOnCpu(energy, {&input, 1}));
+  ASSERT_OK_AND_ASSIGN(const auto with, RunOnCpu(both, {&input, 1}));
+  for (size_t row = 0; row < 3; ++row) {
+    EXPECT_EQ(with[0].data<double>()[row], alone[0].data<double>()[row]);
+  }
+  for (size_t i = 0; i < 120; ++i) {
+    EXPECT_EQ(with[1].data<float>()[i], input.data<float>()[i]);
   }
 }
 
@@ -174,15 +271,19 @@ TEST(BFloat16Test, RoundsToNearestAndTiesToEven) {
   const std::vector<float> values = {1 + kUlp / 2, 1 + kUlp * 3 / 2,
                                      1 + kUlp * 0.51F, -1 - kUlp * 0.49F};
   const std::vector<float> want = {1, 1 + 2 * kUlp, 1 + kUlp, -1};
+  // [4, 2] times [2, 1]: one column alone would make no product.
+  std::vector<float> pairs;
+  for (const float value : values) pairs.insert(pairs.end(), {value, 0});
   GraphBuilder b;
-  const ValueId x = b.Input("x", {4, 1});
-  const ValueId y = b.Input("y", {1, 1});
-  const std::vector<float> one = {1};
-  const std::vector<ValueId> outputs = {
-      b.Matmul(x, b.Constant(Tensor::Of<float>({1, 1}, one))), b.Matmul(x, y)};
+  const ValueId x = b.Input("x", {4, 2});
+  const ValueId y = b.Input("y", {2, 1});
+  const std::vector<float> ones = {1, 1};
+  const Tensor weights = Tensor::Of<float>({2, 1}, ones);
+  const std::vector<ValueId> outputs = {b.Matmul(x, b.Constant(weights)),
+                                        b.Matmul(x, y)};
   ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build(outputs));
-  const std::vector<Tensor> inputs = {Tensor::Of<float>({4, 1}, values),
-                                      Tensor::Of<float>({1, 1}, one)};
+  const std::vector<Tensor> inputs = {Tensor::Of<float>({4, 2}, pairs),
+                                      weights};
   ASSERT_OK_AND_ASSIGN(const auto got,
                        RunOnCpu(graph, inputs, Precision::kBFloat16));
   for (size_t i = 0; i < want.size(); ++i) {
