@@ -144,6 +144,24 @@ TEST(RbmFamilyTest, ServedEnergiesAreTheFreeEnergies) {
   EXPECT_NEAR(LogZ(found.energies), rbm.LogZByHiddenStates(), 1e-5);
 }
 
+// In double: of 12 hidden units for every visible state, of 20 for a few, since
+// each of their free energies is a sum over a million states.
+TEST(RbmFamilyTest, ServedInDoubleEnergiesAndLogZAreThoseOfEnumeration) {
+  for (const size_t hidden : {12, 20}) {
+    const ModelFolder folder;
+    const Rbm rbm = RandomRbm(8, hidden);
+    folder.Write("m", "family: RBM precision: FLOAT64", rbm.File());
+    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+    const std::vector<float> states = AllBinaryStates(8);
+    const auto found = EvaluateAll(*model, 16, states);
+    ASSERT_EQ(found.energies.size(), 256U);
+    for (size_t row = 0; row < 256; row += hidden == 12 ? 1 : 51) {
+      EXPECT_NEAR(found.energies[row], rbm.FreeEnergy(&states[8 * row]), 1e-6);
+    }
+    EXPECT_NEAR(LogZ(found.energies), rbm.LogZByHiddenStates(), 1e-6);
+  }
+}
+
 // Weights that outweigh the states of a tile are worth its rows.
 TEST(RbmFamilyTest, LargeStatesShareLargeWeights) {
   const ModelFolder folder;
