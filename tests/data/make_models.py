@@ -98,6 +98,14 @@ boltzmann { layer: [3, 2, 1] }
             "b0": np.array([1, 2, 3]), "W0": np.array([[1, 0], [0, 1], [2, 0]]),
             "b1": np.array([-1, 1]), "W1": np.array([[4], [8]]),
         }), "model.safetensors")
+    own_models.write(
+        f"{ROOT}/gaussian_rbm", """
+family: RBM
+rbm { visible: GAUSSIAN }
+""", own_models.safetensors({
+            "W": np.array([[1.5, -1], [0.5, 2]]), "b": np.array([-0.5, 1]),
+            "c": np.array([0.3, -0.8]), "sigma": np.array([0.7, 1.2]),
+        }), "model.safetensors")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ TEST(Families, AllAreServedAndDescribed) {
             "bars rbm binary\nblobs classifier continuous\n"
             "deep boltzmann binary\ngauss_a mixture continuous\n"
             "gauss_b mixture continuous\n"
-            "gauss_product composition continuous\nising lattice binary\n"
+            "gauss_product composition continuous\n"
+            "gaussian_rbm rbm continuous\nising lattice binary\n"
             "offset graph continuous\npotts lattice categorical\n"
             "quadratic graph continuous\nquadratic_bf16 graph continuous\n"
             "regression graph continuous\n"
@@ -124,6 +125,67 @@ TEST(Families, RbmScoresItsFreeEnergy) {
   // One unit sees the whole row, three see one pixel each, two see nothing.
   EXPECT_NEAR(energies[1],
               12 - softplus(6) - 3 * softplus(-2) - 2 * softplus(-6), 1e-5);
+}
+
+// p(v) of gaussian_rbm, a mixture of N(b + W h, sigma^2) over the four hidden
+// states, with weights exp(c.h + sum_i ((b + W h)_i^2 - b_i^2) / 2 sigma_i^2).
+struct Moments {
+  double mean[2] = {};
+  double second[2] = {};  // of v_i^2
+  double cross = 0;       // of v_0 v_1
+};
+Moments GaussianRbmMoments() {
+  const double w[2][2] = {{1.5, -1}, {0.5, 2}};
+  const double b[] = {-0.5, 1};
+  const double c[] = {0.3F, -0.8F};
+  const double sigma[] = {0.7F, 1.2F};
+  Moments sum;
+  double weights = 0;
+  for (int h = 0; h < 4; ++h) {
+    const int bits[] = {h & 1, h >> 1};
+    double log_weight = c[0] * bits[0] + c[1] * bits[1];
+    double mean[2];
+    for (int i = 0; i < 2; ++i) {
+      mean[i] = b[i] + w[i][0] * bits[0] + w[i][1] * bits[1];
+      log_weight +=
+          (mean[i] * mean[i] - b[i] * b[i]) / (2 * sigma[i] * sigma[i]);
+    }
+    const double weight = std::exp(log_weight);
+    weights += weight;
+    for (int i = 0; i < 2; ++i) {
+      sum.mean[i] += weight * mean[i];
+      sum.second[i] += weight * (mean[i] * mean[i] + sigma[i] * sigma[i]);
+    }
+    sum.cross += weight * mean[0] * mean[1];
+  }
+  for (int i = 0; i < 2; ++i) {
+    sum.mean[i] /= weights;
+    sum.second[i] /= weights;
+  }
+  sum.cross /= weights;
+  return sum;
+}
+
+TEST(Families, GaussianRbmSamplesByGibbs) {
+  v1::SampleRequest request = FeatureRequest("gaussian_rbm", 20000, 200);
+  request.mutable_transition()->mutable_gibbs();
+  const std::vector<float> states = States(request);
+  ASSERT_EQ(states.size(), 40000U);
+  const Moments want = GaussianRbmMoments();
+  for (size_t i = 0; i < 2; ++i) {
+    const std::vector<float> values = Column(states, 2, i);
+    const double variance = want.second[i] - want.mean[i] * want.mean[i];
+    ExpectMean(values, want.mean[i], std::sqrt(variance));
+    double second = 0;
+    for (const float value : values) second += double{value} * value;
+    // Five standard errors: fourth moments of this mixture are below 60.
+    EXPECT_NEAR(second / 20000, want.second[i], 5 * std::sqrt(60.0 / 20000));
+  }
+  double product = 0;
+  for (size_t at = 0; at < states.size(); at += 2) {
+    product += double{states[at]} * states[at + 1];
+  }
+  EXPECT_NEAR(product / 20000, want.cross, 5 * std::sqrt(30.0 / 20000));
 }
 
 TEST(Families, BoltzmannMachineInLayers) {
