@@ -67,6 +67,7 @@ struct ExactSteps {
   double far_wells;     // (h, b) = (1, 2)
   double correlated;
   double boxed;
+  double wide_box;  // 64 dimensions, all of them with faces
   double cold;
   double wide;    // 100 dimensions
   double scaled;  // in lengths of the scale
@@ -86,6 +87,7 @@ class ExactCases {
     AddCorrelated(steps);
     AddClamped(steps);
     AddBoxed(steps);
+    AddWideBox(steps);
     AddCold(steps);
     AddWide(steps);
     AddScaled(steps);
@@ -210,6 +212,21 @@ class ExactCases {
     one.box = {-0.5, 1.5};
     one.start = NormalStart(1, 0.5, 0.1F);
     one.observables = TruncatedNormal(-0.5, 1.5);
+  }
+
+  // Hardly a move leaves none of the coordinates outside.
+  void AddWideBox(const ExactSteps& steps) {
+    static constexpr int64_t kDimension = 64;
+    MomentCase& one =
+        New("normal in a box of 64 dimensions", steps.wide_box,
+            [] { return std::make_unique<HarmonicWell>(kDimension, 1); });
+    one.box = {-0.5, 1.5};
+    one.start = NormalStart(kDimension, 0.5, 0.2F);
+    one.chains = 512;
+    const std::vector<Observable> law = TruncatedNormal(-0.5, 1.5);
+    const double mean = law[0].expected;
+    one.observables = {law[0], Product(0, 63, mean * mean),
+                       MeanSquare(kDimension, law[1].expected)};
   }
 
   // E = 3/2 x^2 at beta = 4: variance 1/12.
@@ -399,6 +416,7 @@ void AddExactCases(std::vector<MomentCase>& cases) {
             .far_wells = 0.025,
             .correlated = 0.2,
             .boxed = 0.3,
+            .wide_box = 0.2,
             .cold = 0.06,
             .wide = 0.1,
             .scaled = 0.3,
@@ -410,6 +428,7 @@ void AddExactCases(std::vector<MomentCase>& cases) {
             .far_wells = 0.5,
             .correlated = 0.5,
             .boxed = 1.2,
+            .wide_box = 0.2,
             .cold = 0.6,
             .wide = 0.15,
             .scaled = 0.9,
@@ -417,11 +436,27 @@ void AddExactCases(std::vector<MomentCase>& cases) {
             .warm_potential = 0.12,
             .cold_potential = 0.09});
   walk.AddWithFactor(0.9, 0.5);
+  ExactCases({.kind = TransitionKind::kDelayedAcceptance, .leaps = 4}, cases)
+      .Add({.narrow_wells = 0.7,
+            .far_wells = 0.5,
+            .correlated = 0.5,
+            .boxed = 1.2,
+            .wide_box = 0.2,
+            .cold = 0.6,
+            .wide = 0.1,
+            .scaled = 0.9,
+            .funnel = 1,
+            .warm_potential = 0.12,
+            .cold_potential = 0.09});
+}
+
+void AddHamiltonianCases(std::vector<MomentCase>& cases) {
   ExactCases({.kind = TransitionKind::kHmc, .leaps = 6, .jitter = 0.5}, cases)
       .Add({.narrow_wells = 0.3,
             .far_wells = 0.2,
             .correlated = 0.5,
             .boxed = 0.5,
+            .wide_box = 0.25,
             .cold = 0.25,
             .wide = 0.3,
             .scaled = 0.5,
@@ -434,28 +469,19 @@ void AddExactCases(std::vector<MomentCase>& cases) {
             .far_wells = 0.25,
             .correlated = 0.6,
             .boxed = 0.6,
+            .wide_box = 0.25,
             .cold = 0.35,
             .wide = 0.35,
             .scaled = 0.6,
             .funnel = 0.4,
             .warm_potential = 0.045,
             .cold_potential = 0.035});
-  ExactCases({.kind = TransitionKind::kDelayedAcceptance, .leaps = 4}, cases)
-      .Add({.narrow_wells = 0.7,
-            .far_wells = 0.5,
-            .correlated = 0.5,
-            .boxed = 1.2,
-            .cold = 0.6,
-            .wide = 0.1,
-            .scaled = 0.9,
-            .funnel = 1,
-            .warm_potential = 0.12,
-            .cold_potential = 0.09});
 }
 
 std::vector<MomentCase> MakeCases() {
   std::vector<MomentCase> cases;
   AddExactCases(cases);
+  AddHamiltonianCases(cases);
   AddUlaCases(cases);
   AddRecipeCases(cases);
   AddUnderdampedCases(cases);

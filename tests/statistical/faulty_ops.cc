@@ -38,16 +38,7 @@ void FaultyOps::Confine(const ChainTile& tile, Confinement how,
 
 void FaultyOps::AddMoveLogDensity(const ChainTile& tile,
                                   const MoveDensity& move) const {
-  ChainTile seen = tile;
-  coefficients_.assign(tile.coefficients, tile.coefficients + tile.rows);
-  if (fault_ == Fault::kTwoEpsilonDensity) MultiplyNoise(0.70710678F);
-  seen.coefficients = coefficients_.data();
-  if (fault_ == Fault::kScaleNotSquared && tile.scale != nullptr) {
-    scale_.assign(tile.scale, tile.scale + tile.rows * tile.dimension);
-    for (float& s : scale_) s = std::sqrt(s);
-    seen.scale = scale_.data();
-  }
-  ops_.AddMoveLogDensity(seen, move);
+  ops_.AddMoveLogDensity(tile, move);
 }
 
 void FaultyOps::SetEnergyLogRatio(const ChainTile& tile) const {
@@ -108,7 +99,17 @@ void FaultyOps::Kick(const ChainTile& tile, const MomentumKick& kick) const {
   const bool after_flight = flew_;
   flew_ = false;
   if (fault_ == Fault::kHalfKickMissing && after_flight) return;
-  ops_.Kick(ForMoves(tile), kick);
+  ChainTile seen = ForMoves(tile);
+  if (fault_ == Fault::kMoveUphill && !after_flight) {
+    for (ChainCoefficients& row : coefficients_) row.drift = -row.drift;
+  }
+  if (fault_ == Fault::kScaleNotSquared && after_flight &&
+      tile.scale != nullptr) {
+    scale_.assign(tile.scale, tile.scale + tile.rows * tile.dimension);
+    for (float& s : scale_) s = s == 0 ? 0.0F : 1.0F;
+    seen.scale = scale_.data();
+  }
+  ops_.Kick(seen, kick);
 }
 
 void FaultyOps::Fly(const ChainTile& tile, const Flight& flight) const {
@@ -123,7 +124,8 @@ void FaultyOps::Fly(const ChainTile& tile, const Flight& flight) const {
 void FaultyOps::AddKineticEnergy(const ChainTile& tile, const float* momentum,
                                  double sign, double* log_density) const {
   if (fault_ == Fault::kKineticEnergyMissing) return;
-  ops_.AddKineticEnergy(tile, momentum, sign, log_density);
+  const double factor = fault_ == Fault::kTwoEpsilonDensity ? 2 : 1;
+  ops_.AddKineticEnergy(tile, momentum, factor * sign, log_density);
 }
 
 int FaultyOps::LongestStep(const ChainTile& tile) const {

@@ -13,8 +13,11 @@ enum class Fault {
   kNone,                   // the copy itself: must pass
   kNoAcceptStep,           // proposals always become the state
   kDriftFlipped,           // uphill
-  kTwoEpsilonDensity,      // 2 epsilon where 4 epsilon belongs
-  kScaleNotSquared,        // s where s^2 belongs in a density
+  kMoveUphill,             // but q as if downhill: the kick before a flight
+  kTwoEpsilonDensity,      // 2 epsilon where 4 epsilon belongs in q: momenta
+                           // decide as if they had half their variance
+  kScaleNotSquared,        // s where s^2 belongs in q of the way back: in
+                           // lengths of s, none in the kick after a flight
   kOneDecision,            // the batch accepts or rejects as one, by its mean
   kNoiseFromPosition,      // noise drawn by the place in the batch
   kNoiseTooSmall,          // sqrt(epsilon) where sqrt(2 epsilon) belongs

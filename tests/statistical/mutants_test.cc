@@ -28,6 +28,8 @@ const char* Name(Fault fault) {
       return "no accept step";
     case Fault::kDriftFlipped:
       return "drift sign flipped";
+    case Fault::kMoveUphill:
+      return "move uphill, not q";
     case Fault::kTwoEpsilonDensity:
       return "2 eps for 4 eps in q";
     case Fault::kScaleNotSquared:
@@ -118,9 +120,11 @@ const std::vector<MutantCase>& MutantCases() {
        {Fault::kDriftFlipped, Fault::kNoiseFromPosition,
         Fault::kNoiseTooSmall}},
       {TransitionKind::kMala,
-       {Fault::kNoAcceptStep, Fault::kDriftFlipped, Fault::kTwoEpsilonDensity,
-        Fault::kScaleNotSquared, Fault::kOneDecision, Fault::kNoiseFromPosition,
-        Fault::kNoiseTooSmall}},
+       {Fault::kNoAcceptStep, Fault::kDriftFlipped, Fault::kMoveUphill,
+        Fault::kTwoEpsilonDensity, Fault::kScaleNotSquared, Fault::kOneDecision,
+        Fault::kNoiseFromPosition, Fault::kNoiseTooSmall,
+        Fault::kMomentumNotRefreshed, Fault::kHalfKickMissing,
+        Fault::kReflectionWithoutFlip, Fault::kKineticEnergyMissing}},
       {TransitionKind::kRandomWalk,
        {Fault::kNoAcceptStep, Fault::kOneDecision, Fault::kNoiseFromPosition}},
       {TransitionKind::kIgebm,

@@ -131,12 +131,15 @@ TEST(TransitionTest, ConfigureScalesDriftByInverseTemperature) {
   const auto configure = [](TransitionKind kind) {
     return GetTransition(kind).Configure(ParamsOf(kind), 3).value();
   };
-  for (const auto kind : {TransitionKind::kUla, TransitionKind::kMala}) {
-    EXPECT_FLOAT_EQ(configure(kind).drift, 0.3F);
-    EXPECT_FLOAT_EQ(configure(kind).noise, std::sqrt(0.2F));
-    EXPECT_EQ(configure(kind).clip, kInfinity);
-    EXPECT_EQ(configure(kind).beta, 3);
-  }
+  EXPECT_FLOAT_EQ(configure(TransitionKind::kUla).drift, 0.3F);
+  EXPECT_FLOAT_EQ(configure(TransitionKind::kUla).noise, std::sqrt(0.2F));
+  EXPECT_EQ(configure(TransitionKind::kUla).clip, kInfinity);
+  EXPECT_EQ(configure(TransitionKind::kUla).beta, 3);
+  // Leaps of sqrt(2 epsilon).
+  EXPECT_FLOAT_EQ(configure(TransitionKind::kMala).drift, 3 * std::sqrt(0.2F));
+  EXPECT_FLOAT_EQ(configure(TransitionKind::kMala).move, std::sqrt(0.2F));
+  EXPECT_EQ(configure(TransitionKind::kMala).noise, 1);
+  EXPECT_EQ(configure(TransitionKind::kMala).beta, 3);
   EXPECT_EQ(configure(TransitionKind::kRandomWalk).drift, 0);
   EXPECT_EQ(configure(TransitionKind::kRandomWalk).noise, 0.1F);
   EXPECT_EQ(configure(TransitionKind::kRandomWalk).beta, 3);
@@ -291,7 +294,27 @@ TEST(TransitionTest, MalaLogRatioIsItsDefinition) {
   }
 }
 
-TEST(TransitionTest, MetropolisRejectsWhatLiesOutsideTheBox) {
+// In many dimensions some coordinate of every move leaves the box.
+TEST(TransitionTest, ExactTransitionsMoveInABoxOfManyDimensions) {
+  HarmonicWell energy(784, 0);
+  energy.SetSurrogate(std::make_unique<HarmonicWell>(784, 0));
+  for (const Transition* transition : ContinuousTransitions()) {
+    if (!transition->has_acceptance()) continue;
+    Stepper stepper(transition->kind(), 20, energy);
+    HostTile& host = stepper.host();
+    host.lower.assign(20, -0.5F);
+    host.upper.assign(20, 0.7F);
+    ASSERT_OK(stepper.Step());
+    // The law is flat: nothing but a face could be a reason to reject.
+    EXPECT_THAT(host.accepted, ::testing::Each(1)) << transition->name();
+    for (const float x : host.position) {
+      ASSERT_GE(x, -0.5F);
+      ASSERT_LE(x, 0.7F);
+    }
+  }
+}
+
+TEST(TransitionTest, MetropolisStaysInTheBox) {
   HarmonicWell energy(2, 1);
   for (const auto kind : {TransitionKind::kMala, TransitionKind::kRandomWalk}) {
     Stepper stepper(kind, 200, energy);
