@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <absl/status/status.h>
+#include <absl/strings/str_join.h>
 
 #include "core/base/status_macros.h"
 
@@ -29,7 +30,10 @@ absl::Status NodeContext::Finish(const absl::Status& lowered) const {
   for (const AttributeProto& attribute : node_.attribute()) {
     if (read_.count(attribute.name()) == 0 && Resolved(attribute) != nullptr) {
       return absl::UnimplementedError(absl::StrCat(
-          "attribute ", Quoted(attribute.name()), " is not supported here"));
+          "attribute ", Quoted(attribute.name()), " is not supported here; ",
+          read_.empty()
+              ? "none is"
+              : absl::StrCat("those that are: ", absl::StrJoin(read_, ", "))));
     }
   }
   return absl::OkStatus();

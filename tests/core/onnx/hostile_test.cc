@@ -103,7 +103,15 @@ const Damage kGraphDamages[] = {
      kUnimplemented, "subgraphs"},
     {"UnknownAttribute",
      [](TestModel& m) { Attributes(Node(m, 1)).Int("foo", 1); }, kUnimplemented,
-     "attribute 'foo' is not supported here"},
+     "attribute 'foo' is not supported here; none is"},
+    {"UnknownAttributeBesideOthers",
+     [](TestModel& m) {
+       onnx::NodeProto& node = Node(m, 1);
+       node.set_op_type("LeakyRelu");
+       Attributes(node).Float("alpha", 0.5F).Int("foo", 1);
+     },
+     kUnimplemented,
+     "attribute 'foo' is not supported here; those that are: alpha"},
     {"AttributeTwice",
      [](TestModel& m) { Attributes(Node(m, 1)).Int("foo", 1).Int("foo", 2); },
      kInvalid, "attribute 'foo' occurs twice"},
