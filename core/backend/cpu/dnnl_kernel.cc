@@ -1,6 +1,7 @@
 #include "core/backend/cpu/dnnl_kernel.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <absl/status/status.h>
@@ -15,7 +16,10 @@ size_t Aligned(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// See SteadyRows().
+// See SteadyRows(). Tried for every count up to this one, in all sizes of K
+// and N; beyond, rows are divided into blocks of other sizes, or summed in
+// other orders where K and N are large.
+constexpr int64_t kMaxSteadyRows = 64;
 constexpr int64_t kRowBlock = 6;
 constexpr int64_t kLeastSteadyRest = 4;
 
@@ -43,6 +47,11 @@ DnnlMemory RowsOf(DnnlMemory matrix, int64_t begin, int64_t count) {
 }
 
 }  // namespace
+
+int64_t MaxSteadyRows() {
+  return HasSteadyKernels() ? std::numeric_limits<int64_t>::max()
+                            : kMaxSteadyRows;
+}
 
 int64_t SteadyRows(int64_t rows) {
   const int64_t rest = rows % kRowBlock;
@@ -182,27 +191,35 @@ void DnnlKernel::AddMatmul(const dnnl::matmul::primitive_desc& product,
   const bool is_dense =
       dims.size() == 2 &&
       left.desc == DenseDesc(Shape({rows, left.desc.dims()[1]}));
-  if (!is_dense || SteadyRows(rows) == rows) {
+  const int64_t most = MaxSteadyRows();
+  if (!is_dense || (rows <= most && SteadyRows(rows) == rows)) {
     AddCall(
         dnnl::matmul(product),
         {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, out}});
     return;
   }
-  constexpr int64_t kLast = kLeastSteadyRest;
-  if (rows > kLast) {
-    const int64_t first = rows - rows % kRowBlock;
-    AddRows(RowsOf(left, 0, first), right, RowsOf(out, 0, first));
-    // Some of the first ones once more, to the same bits.
-    AddRows(RowsOf(left, rows - kLast, kLast), right,
-            RowsOf(out, rows - kLast, kLast));
+  if (rows < kLeastSteadyRest) {
+    const DnnlMemory more =
+        Scratch(DenseDesc(Shape({kLeastSteadyRest, left.desc.dims()[1]})));
+    const DnnlMemory results =
+        Scratch(DenseDesc(Shape({kLeastSteadyRest, dims[1]})));
+    AddReorder(left, RowsOf(more, 0, rows));
+    AddRows(more, right, results);
+    AddReorder(RowsOf(results, 0, rows), out);
     return;
   }
-  const DnnlMemory more =
-      Scratch(DenseDesc(Shape({kLast, left.desc.dims()[1]})));
-  const DnnlMemory results = Scratch(DenseDesc(Shape({kLast, dims[1]})));
-  AddReorder(left, RowsOf(more, 0, rows));
-  AddRows(more, right, results);
-  AddReorder(RowsOf(results, 0, rows), out);
+  for (int64_t begin = 0; begin < rows;) {
+    int64_t count = std::min(most, rows - begin);
+    if (count < kLeastSteadyRest) {
+      // Some of the rows before once more, to the same bits.
+      begin = rows - kLeastSteadyRest;
+      count = kLeastSteadyRest;
+    } else if (SteadyRows(count) != count) {
+      count -= count % kRowBlock;
+    }
+    AddRows(RowsOf(left, begin, count), right, RowsOf(out, begin, count));
+    begin += count;
+  }
 }
 
 DnnlMemory DnnlKernel::InLayout(const DnnlMemory& from,

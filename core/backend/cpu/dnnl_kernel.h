@@ -78,10 +78,12 @@ class DnnlKernel : public Kernel {
 // Primitive attributes of all our primitives.
 dnnl::primitive_attr DnnlAttributes();
 
-// The least row count from `rows` on with which all rows of a oneDNN product
-// are summed in the same order. Its kernels for AVX2 take six rows at a time,
-// and of those that are left over one, two or three in another order; older
-// ones do so with a single row.
+// oneDNN's products for AVX2 and older sets sum some rows in another order
+// than the rest: six rows are taken at a time, and the last one, two or three
+// of them otherwise, and so are rows of large products. All rows are summed
+// alike in products of SteadyRows(n) rows, the least such number from n on, if
+// that is at most MaxSteadyRows().
+int64_t MaxSteadyRows();
 int64_t SteadyRows(int64_t rows);
 
 // A row-major description of `shape`.

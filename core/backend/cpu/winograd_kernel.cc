@@ -109,7 +109,7 @@ class WinogradKernel : public Kernel {
       : tiles_(TilesOf(input)),
         num_tiles_(input.node().shape.dim(0) * tiles_.count[0] *
                    tiles_.count[1]),
-        chunk_(std::min(num_tiles_, kMaxChunk)),
+        chunk_(std::min({num_tiles_, kMaxChunk, MaxSteadyRows()})),
         chunk_rows_(SteadyRows(chunk_)),
         x_(input.input(0)),
         out_(input.id),

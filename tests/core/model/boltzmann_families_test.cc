@@ -166,7 +166,7 @@ TEST(RbmFamilyTest, ServedInDoubleEnergiesAndLogZAreThoseOfEnumeration) {
 TEST(RbmFamilyTest, LargeStatesShareLargeWeights) {
   const ModelFolder folder;
   OpenRbm(folder, RandomRbm(16384, 64));
-  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m", 0));
   EXPECT_EQ(model->tile_sizes().back(), 8);
 }
 

@@ -164,9 +164,9 @@ absl::StatusOr<internal::OpenedModel> ModelFolder::Open(
 }
 
 absl::StatusOr<std::shared_ptr<const EnergyModel>> ModelFolder::Load(
-    const std::string& name) const {
+    const std::string& name, int max_tile_rows) const {
   EnergyModel::LoadOptions options;
-  options.max_tile_rows = 16;
+  options.max_tile_rows = max_tile_rows;
   return EnergyModel::Load(FamilyBackend(), absl::StrCat(path(), "/", name),
                            name, 1, options);
 }

@@ -53,8 +53,9 @@ class ModelFolder {
              const std::string& safetensors = "",
              const std::string& onnx = "") const;
   absl::StatusOr<internal::OpenedModel> Open(const std::string& name) const;
+  // In tiles of up to 16 rows, or with 0 as a server chooses them.
   absl::StatusOr<std::shared_ptr<const EnergyModel>> Load(
-      const std::string& name) const;
+      const std::string& name, int max_tile_rows = 16) const;
   const std::string& path() const { return folder_.path(); }
 
  private:

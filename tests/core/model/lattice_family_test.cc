@@ -287,7 +287,7 @@ TEST(LatticeFamilyTest, LargeStatesMoveInSmallTiles) {
         std::pair("[256, 256]", 1)}) {
     folder.Write("m", absl::StrCat("family: LATTICE lattice { size: ", size,
                                    " coupling: 0.4 }"));
-    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m", 0));
     if (rows == 16) {
       EXPECT_GE(model->tile_sizes().back(), rows) << size;
     } else {
