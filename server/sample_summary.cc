@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <absl/strings/str_format.h>
 
@@ -52,7 +53,27 @@ void WarnOfSwaps(const SampleResult& result,
   }
 }
 
-void LogZToProto(const SampleResult& result, const AnnealingOptions& annealing,
+// The acceptance of chains that hardly moved along the path, or at its end:
+// their weights are those of the states that they started from, and say
+// nothing of what lies elsewhere, however alike they are.
+std::optional<double> AcceptanceOfFrozen(const SampleResult& result,
+                                         int64_t chains) {
+  constexpr double kFrozen = 0.02;
+  constexpr int64_t kEnoughProposals = 60;  // for a share of that size
+  const auto frozen = [](double acceptance, int64_t proposals) {
+    return acceptance < kFrozen && proposals >= kEnoughProposals;
+  };
+  if (frozen(result.path_acceptance, result.chain_steps)) {
+    return result.path_acceptance;
+  }
+  if (frozen(result.acceptance, chains * result.steps)) {
+    return result.acceptance;
+  }
+  return std::nullopt;
+}
+
+void LogZToProto(const SampleResult& result, int64_t chains,
+                 const AnnealingOptions& annealing,
                  v1::SampleEvent::Summary& summary) {
   const bool population = !result.island_log_z.empty();
   // Chains that were resumed bring their weights, but not what they weigh.
@@ -76,9 +97,17 @@ void LogZToProto(const SampleResult& result, const AnnealingOptions& annealing,
   out.set_standard_error(estimate.standard_error);
   out.set_weight_ess(estimate.weight_ess);
   out.set_num_weights(estimate.num_weights);
-  out.set_reliable(estimate.reliable);
+  const std::optional<double> frozen = AcceptanceOfFrozen(result, chains);
+  out.set_reliable(estimate.reliable && !frozen.has_value());
   out.set_from_above(reverse);
   out.set_ratio(annealing.base == AnnealingOptions::Base::kModel);
+  if (frozen.has_value()) {
+    summary.add_warnings(absl::StrFormat(
+        "ln Z is not reliable: at an acceptance of %.3f along the path chains "
+        "hardly moved, and the weights know only where they started; try a "
+        "smaller step_size or another transition",
+        *frozen));
+  }
   if (estimate.reliable) return;
   summary.add_warnings(absl::StrFormat(
       "ln Z rests on %.1f of %d %s: read it as %s bound; try more levels or "
@@ -175,7 +204,7 @@ void SummaryToProto(TransitionKind transition, int64_t chains,
                   *summary.mutable_tuned_variance());
   }
   ReplicasToProto(result, summary);
-  LogZToProto(result, annealing, summary);
+  LogZToProto(result, chains, annealing, summary);
   if (!result.log_weights.empty()) {
     EnergiesToProto({chains}, Precision::kFloat64, result.log_weights,
                     *summary.mutable_log_weights());

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -178,7 +179,9 @@ struct SampleResult {
   DeclaredTarget target;
   int64_t chain_steps = 0;  // done, warm-up included
   double acceptance = 0;    // after warm-up; NaN if there is none
-  double mean_energy = 0;   // of the last states; NaN if all diverged
+  // The same with the warm-up: along an annealing path.
+  double path_acceptance = std::numeric_limits<double>::quiet_NaN();
+  double mean_energy = 0;  // of the last states; NaN if all diverged
   std::vector<int64_t>
       diverged_chains;  // chain indices, ascending, the first 100
   int64_t num_diverged = 0;

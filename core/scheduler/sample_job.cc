@@ -394,6 +394,7 @@ SampleResult SampleJobImpl::MakeResult(const JobEnd& end) {
   result.traces = traces_.Take(frames_.completed(), diverged_);
   DescribeEnsemble(&result);
   result.acceptance = result.replicas[0].acceptance;
+  result.path_acceptance = Ratio(total_.accepts, total_.proposals);
   result.mean_energy = result.replicas[0].mean_energy;
   DescribeResume(end, &result);
   result.last_states = std::move(rows_.states);

@@ -81,5 +81,38 @@ TEST(SummaryToProto, WhatIsNotDefinedIsAbsent) {
   EXPECT_THAT(summary.diverged_chains(), ElementsAre(1, 5));
 }
 
+// The weights of 64 chains along a path, of two sizes.
+v1::SampleEvent::Summary WeighedSummary(double path_acceptance,
+                                        double acceptance) {
+  SampleResult result = Result(acceptance);
+  result.path_acceptance = path_acceptance;
+  result.steps = 1;
+  result.chain_steps = int64_t{64} * 201;
+  for (int i = 0; i < 64; ++i) result.log_weights.push_back(0.1 * (i % 2));
+  AnnealingOptions annealing;
+  annealing.weights = AnnealingOptions::Weights::kImportance;
+  v1::SampleEvent::Summary summary;
+  ModelInfo model;
+  model.dimension = 2;
+  SummaryToProto(TransitionKind::kUnderdampedMetropolis, 64, model, annealing,
+                 result, summary);
+  return summary;
+}
+
+TEST(SummaryToProto, LogZOfFrozenChainsIsNotReliable) {
+  const v1::SampleEvent::Summary good = WeighedSummary(0.9, 0.5);
+  EXPECT_TRUE(good.log_z().reliable());
+  EXPECT_THAT(good.warnings(), IsEmpty());
+  EXPECT_TRUE(WeighedSummary(kNaN, kNaN).log_z().reliable());  // Gibbs
+  // Along the whole path, or at its end.
+  for (const auto& frozen :
+       {WeighedSummary(0.001, 0), WeighedSummary(0.4, 0.01)}) {
+    EXPECT_GT(frozen.log_z().weight_ess(), 60);
+    EXPECT_FALSE(frozen.log_z().reliable());
+    EXPECT_THAT(frozen.warnings(),
+                ::testing::Contains(HasSubstr("chains hardly moved")));
+  }
+}
+
 }  // namespace
 }  // namespace basin::testing
