@@ -190,7 +190,7 @@ absl::Status DecodeAdaptation(const Request& request, const ModelInfo& model,
 absl::Status DecodeTempering(const Request::Tempering& tempering,
                              SampleSpec& spec) {
   TemperingOptions& options = spec.tempering;
-  options.swap_every = tempering.swap_every() == 0 ? 1 : tempering.swap_every();
+  options.swap_every = tempering.has_swap_every() ? tempering.swap_every() : 1;
   constexpr int64_t kMaxReplicas = TemperingOptions::kMaxReplicas;
   if (tempering.ladder_size() > kMaxReplicas) {
     return Invalid("tempering.ladder",

@@ -137,7 +137,8 @@ absl::Status CheckBeside(const v1::SampleRequest& request) {
 }
 
 void Merge(const v1::SampleRequest& later, v1::SampleRequest& request) {
-  request.set_steps(later.steps());
+  request.clear_steps();
+  if (later.has_steps()) request.set_steps(later.steps());
   request.set_keep_every(later.keep_every());
   request.set_priority(later.priority());
   request.set_on_deadline(later.on_deadline());

@@ -27,10 +27,10 @@ namespace {
 absl::Status DecodeCounts(const v1::SampleRequest& request,
                           const ModelInfo& model, const RequestLimits& limits,
                           SampleSpec& spec) {
-  spec.chains = request.chains() == 0 ? 1 : request.chains();
+  spec.chains = request.has_chains() ? request.chains() : 1;
   BASIN_RETURN_IF_ERROR(CheckRange("chains", spec.chains, 1,
                                    MaxChains(model, limits), "max_chains"));
-  spec.steps = request.steps() == 0 ? model.default_steps : request.steps();
+  spec.steps = request.has_steps() ? request.steps() : model.default_steps;
   BASIN_RETURN_IF_ERROR(
       CheckRange("steps", spec.steps, 1, limits.max_steps, "max_steps"));
   spec.warmup = request.warmup();

@@ -126,8 +126,8 @@ absl::Status FillTempering(const EnsembleArguments& args, Request& request) {
     request.mutable_tempering()->mutable_ladder()->Assign(args.ladder.begin(),
                                                           args.ladder.end());
   }
-  if (args.swap_every != 0) {
-    request.mutable_tempering()->set_swap_every(args.swap_every);
+  if (args.swap_every) {
+    request.mutable_tempering()->set_swap_every(*args.swap_every);
   }
   if (args.tune_ladder)
     request.mutable_tempering()->set_tune(*args.tune_ladder);
@@ -146,7 +146,7 @@ void FillAnnealing(const EnsembleArguments& args, Request& request) {
   if (!args.weights.empty()) {
     request.mutable_annealing()->set_weights(ParseWeights(args.weights));
   }
-  if (args.islands != 0) request.mutable_annealing()->set_islands(args.islands);
+  if (args.islands) request.mutable_annealing()->set_islands(*args.islands);
   if (args.resample_below) {
     request.mutable_annealing()->set_resample_below(*args.resample_below);
   }

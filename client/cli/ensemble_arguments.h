@@ -33,14 +33,14 @@ struct EnsembleArguments {
 
   std::string tempering;  // "N,LEAST"
   std::vector<double> ladder;
-  int64_t swap_every = 0;
+  std::optional<int64_t> swap_every;
   std::optional<bool> tune_ladder;
 
   int64_t anneal = 0;  // levels
   std::vector<double> schedule;
   std::optional<double> anneal_power;
   std::string weights;
-  int64_t islands = 0;
+  std::optional<int64_t> islands;
   std::optional<double> resample_below;
 
   std::optional<double> stop_rhat;

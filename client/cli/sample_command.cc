@@ -31,7 +31,7 @@ struct SampleArguments {
   TransitionArguments transition;
   EnsembleArguments ensemble;
   int64_t chains = 64;
-  int64_t steps = 0;
+  std::optional<int64_t> steps;
   int64_t warmup = 0;
   int64_t keep_every = 0;
   double beta = 1;
@@ -66,7 +66,7 @@ absl::Status FillInit(const v1::Model& model, const SampleArguments& args,
 
 // What a request that goes on with an earlier one may say too.
 void FillLength(const SampleArguments& args, v1::SampleRequest& request) {
-  request.set_steps(args.steps);
+  if (args.steps) request.set_steps(*args.steps);
   request.set_keep_every(args.keep_every);
   request.set_priority(args.priority);
   if (!args.save_resume.empty()) {

@@ -65,6 +65,8 @@ std::vector<BadSample> BadCounts() {
        grpc::StatusCode::NOT_FOUND, "77"},
       {"NegativeVersion", [](R& r) { r.mutable_model()->set_version(-1); },
        kInvalid, "model.version: expected 0"},
+      {"ZeroChains", [](R& r) { r.set_chains(0); }, kInvalid,
+       "chains: expected 1 to"},
       {"NegativeChains", [](R& r) { r.set_chains(-1); }, kInvalid,
        "chains: expected 1 to 65536 (max_chains), got -1"},
       {"HugeChains", [](R& r) { r.set_chains(kHuge); }, kInvalid,

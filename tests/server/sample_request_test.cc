@@ -168,6 +168,13 @@ std::vector<Bad> BadRequests() {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   return {
       {"ChainsMin", [](R& r) { r.set_chains(kMin); }, "chains: expected 1 to"},
+      {"ChainsZero", [](R& r) { r.set_chains(0); },
+       "chains: expected 1 to 65536 (max_chains), got 0"},
+      {"StepsZero", [](R& r) { r.set_steps(0); },
+       "steps: expected 1 to 1000000000 (max_steps), got 0"},
+      {"KeepEveryMin", [](R& r) { r.set_keep_every(kMin); },
+       "keep_every: expected 0 to 40 (steps)"},
+      {"WarmupMin", [](R& r) { r.set_warmup(kMin); }, "warmup: expected 0 to"},
       {"ChainsMax", [](R& r) { r.set_chains(kMax); }, "chains: expected 1 to"},
       {"StepsMin", [](R& r) { r.set_steps(kMin); }, "steps: expected 1 to"},
       {"StepsMax", [](R& r) { r.set_steps(kMax); }, "steps: expected 1 to"},
