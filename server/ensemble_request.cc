@@ -144,6 +144,8 @@ absl::Status DecodeClamp(const Request::Clamp& clamp, const ModelInfo& model,
         rows.rows);
   }
   clamped = std::move(rows.values);
+  BASIN_RETURN_IF_ERROR(
+      CheckDiscrete("clamp.values", rows.values, model, spec.scale));
   return absl::OkStatus();
 }
 

@@ -122,6 +122,7 @@ absl::Status DecodeStates(const v1::Tensor& tensor, const ModelInfo& model,
   }
   BASIN_RETURN_IF_ERROR(CheckInside("states", rows.values, model.dimension,
                                     spec.box, "the request's box"));
+  BASIN_RETURN_IF_ERROR(CheckDiscrete("states", rows.values, model));
   spec.initial = std::move(rows.values);
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 #include "server/tensor_convert.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -217,34 +218,41 @@ absl::Status CheckInside(absl::string_view field,
   return absl::OkStatus();
 }
 
+absl::Status CheckDiscrete(absl::string_view field,
+                           absl::Span<const float> values,
+                           const ModelInfo& model,
+                           absl::Span<const float> scale) {
+  const Domain& domain = model.domain;
+  if (domain.kind == DomainKind::kContinuous) return absl::OkStatus();
+  const bool binary = domain.kind == DomainKind::kBinary;
+  const size_t width = binary ? 1 : static_cast<size_t>(domain.classes);
+  const auto dimension = static_cast<size_t>(model.dimension);
+  for (size_t at = 0; at < values.size(); at += width) {
+    if (!scale.empty() && scale[at % dimension] != 0) continue;
+    const auto site = values.subspan(at, width);
+    for (size_t i = 0; i < width; ++i) {
+      if (site[i] == 0 || site[i] == 1) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, ": expected 0 or 1, as the domain is ",
+                       binary ? "binary" : "categorical", "; ",
+                       At(at + i, model.dimension, absl::StrCat(site[i]))));
+    }
+    const auto ones = std::count(site.begin(), site.end(), 1.0F);
+    if (binary || ones == 1) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        field, ": expected one 1 among the ", width, " classes of a site; ",
+        "row ", at / dimension, " has ", ones, " ones at elements ",
+        at % dimension, " to ", at % dimension + width - 1));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckInDomain(absl::string_view field,
                            absl::Span<const float> values,
                            const ModelInfo& model) {
-  const Domain& domain = model.domain;
-  const int64_t dimension = model.dimension;
-  BASIN_RETURN_IF_ERROR(
-      CheckInside(field, values, dimension, domain.box, "the model's domain"));
-  if (domain.kind == DomainKind::kContinuous) return absl::OkStatus();
-  const auto width = domain.kind == DomainKind::kBinary
-                         ? size_t{1}
-                         : static_cast<size_t>(domain.classes);
-  for (size_t at = 0; at < values.size(); at += width) {
-    const absl::Span<const float> site = values.subspan(at, width);
-    size_t bad = 0;
-    while (bad < width && (site[bad] == 0 || site[bad] == 1)) ++bad;
-    if (bad < width) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          field, ": ", At(at + bad, dimension, absl::StrCat(site[bad])),
-          ", expected 0 or 1 in a ", std::string(Name(domain.kind)),
-          " domain"));
-    }
-    const auto ones = std::count(site.begin(), site.end(), 1.0F);
-    if (domain.kind == DomainKind::kBinary || ones == 1) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        field, ": ", At(at, dimension, absl::StrCat(ones, " ones in the site")),
-        ", expected one for its ", width, " classes in a categorical domain"));
-  }
-  return absl::OkStatus();
+  BASIN_RETURN_IF_ERROR(CheckInside(field, values, model.dimension,
+                                    model.domain.box, "the model's domain"));
+  return CheckDiscrete(field, values, model);
 }
 
 void FloatsToProto(absl::Span<const int64_t> leading,

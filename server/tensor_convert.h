@@ -59,7 +59,14 @@ absl::Status CheckInside(absl::string_view field,
                          const Box& box, absl::string_view box_name);
 
 // InvalidArgument, naming row and element, if a row of `values`, [rows, D], is
-// not a state of the model's domain.
+// no state of a discrete domain. With `scale` [D] only coordinates, or sites,
+// that are 0 there are looked at.
+absl::Status CheckDiscrete(absl::string_view field,
+                           absl::Span<const float> values,
+                           const ModelInfo& model,
+                           absl::Span<const float> scale = {});
+
+// The same if a row is no state of the model's domain, of whatever kind.
 absl::Status CheckInDomain(absl::string_view field,
                            absl::Span<const float> values,
                            const ModelInfo& model);

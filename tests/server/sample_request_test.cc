@@ -219,6 +219,66 @@ std::vector<Bad> BadRequests() {
   };
 }
 
+// SmallModel() of three sites of two classes, or of six bits.
+ModelInfo DiscreteModel(DomainKind kind) {
+  ModelInfo model = SmallModel();
+  model.uint8_scale = 0;
+  model.domain.kind = kind;
+  model.domain.classes = kind == DomainKind::kCategorical ? 2 : 0;
+  model.has_default_transition = false;
+  return model;
+}
+
+v1::SampleRequest OnSites() {
+  v1::SampleRequest request;
+  request.mutable_transition()->mutable_site_metropolis();
+  request.set_chains(2);
+  return request;
+}
+
+TEST(DecodeSampleRequest, StatesOfDiscreteDomainsAreChecked) {
+  v1::SampleRequest request = OnSites();
+  const auto decode = [&](DomainKind kind, std::vector<float> second) {
+    std::vector<float> values = {1, 0, 0, 1, 1, 0};
+    values.insert(values.end(), second.begin(), second.end());
+    *request.mutable_states() = TensorOf<float>(v1::FLOAT32, {2, 2, 3}, values);
+    return Decode(request, DiscreteModel(kind)).status();
+  };
+  EXPECT_OK(decode(DomainKind::kBinary, {1, 1, 1, 0, 0, 0}));
+  EXPECT_OK(decode(DomainKind::kCategorical, {0, 1, 1, 0, 0, 1}));
+  EXPECT_THAT(decode(DomainKind::kBinary, {0, 0, 0, 0, 0.5F, 0}),
+              StatusIs(kInvalid,
+                       "states: expected 0 or 1, as the domain is "
+                       "binary; row 1 has 0.5 at element 4"));
+  EXPECT_THAT(
+      decode(DomainKind::kCategorical, {0, 0.5F, 1, 0, 0, 1}),
+      StatusIs(kInvalid, HasSubstr("categorical; row 1 has 0.5 at element 1")));
+  EXPECT_THAT(decode(DomainKind::kCategorical, {0, 1, 1, 1, 0, 1}),
+              StatusIs(kInvalid,
+                       "states: expected one 1 among the 2 classes of a site; "
+                       "row 1 has 2 ones at elements 2 to 3"));
+}
+
+TEST(DecodeSampleRequest, ClampedValuesOfDiscreteDomainsAreChecked) {
+  v1::SampleRequest request = OnSites();
+  v1::SampleRequest::Clamp& clamp = *request.mutable_clamp();
+  *clamp.mutable_mask() =
+      TensorOf<uint8_t>(v1::BOOL, {2, 3}, {1, 1, 0, 0, 0, 0});
+  const auto decode = [&](DomainKind kind, const std::vector<float>& values) {
+    *clamp.mutable_values() = TensorOf<float>(v1::FLOAT32, {1, 2, 3}, values);
+    return Decode(request, DiscreteModel(kind)).status();
+  };
+  // What is not fixed is not looked at.
+  EXPECT_OK(decode(DomainKind::kBinary, {1, 1, 7, 7, 7, 7}));
+  EXPECT_OK(decode(DomainKind::kCategorical, {1, 0, 7, 7, 7, 7}));
+  EXPECT_THAT(decode(DomainKind::kBinary, {1, 0.25F, 0, 0, 0, 0}),
+              StatusIs(kInvalid, HasSubstr("clamp.values: expected 0 or 1, as "
+                                           "the domain is binary; row 0 has "
+                                           "0.25 at element 1")));
+  EXPECT_THAT(decode(DomainKind::kCategorical, {0, 0, 0, 0, 0, 0}),
+              StatusIs(kInvalid, HasSubstr("clamp.values: expected one 1")));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, BadRequest, ::testing::ValuesIn(BadRequests()),
                          [](const auto& info) { return info.param.name; });
 

@@ -180,18 +180,19 @@ TEST(CheckInDomain, NamesRowAndElement) {
   EXPECT_OK(CheckInDomain("states", halves, model));
   model.domain = {DomainKind::kBinary, {0, 1}};
   EXPECT_OK(CheckInDomain("states", bits, model));
-  EXPECT_THAT(CheckInDomain("states", halves, model),
-              StatusIs(kInvalid,
-                       "states: row 1 has 0.5 at element 1, expected 0 or 1 in "
-                       "a binary domain"));
+  EXPECT_THAT(
+      CheckInDomain("states", halves, model),
+      StatusIs(kInvalid,
+               "states: expected 0 or 1, as the domain is binary; row 1 "
+               "has 0.5 at element 1"));
   model.domain = {DomainKind::kCategorical, {0, 1}, 2};
   EXPECT_OK(CheckInDomain("states", bits, model));
   EXPECT_THAT(CheckInDomain("states", halves, model),
               StatusIs(kInvalid, HasSubstr("row 1 has 0.5 at element 1")));
   const std::vector<float> both = {0, 1, 1, 1};
-  EXPECT_THAT(CheckInDomain("states", both, model),
-              StatusIs(kInvalid, HasSubstr("row 0 has 2 ones in the site at "
-                                           "element 2")));
+  EXPECT_THAT(
+      CheckInDomain("states", both, model),
+      StatusIs(kInvalid, HasSubstr("row 0 has 2 ones at elements 2 to 3")));
 }
 
 TEST(FloatsToProto, RoundTrips) {
