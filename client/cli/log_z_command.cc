@@ -28,12 +28,34 @@ struct LogZArguments {
   int64_t steps_per_level = 1;
   std::optional<double> power;
   std::string weights = "importance";
-  int64_t islands = 0;
+  std::optional<int64_t> islands;
   double beta = 1;
   std::optional<uint64_t> seed;
   int priority = 0;
   std::string log_weights_out;
+  std::string reverse_from;  // FILE.npy
+  std::string base;          // NAME or NAME:VERSION
+  std::string base_samples;  // FILE.npy
 };
+
+// Starts a chain from each of the states in the file.
+absl::Status StartFrom(const std::string& path, const v1::Model& model,
+                       v1::SampleRequest& request) {
+  auto states = ReadInputs(path, model);
+  if (!states.ok()) return states.status();
+  request.set_chains(states->shape(0));
+  *request.mutable_states() = *std::move(states);
+  return absl::OkStatus();
+}
+
+absl::Status FillBase(const v1::Model& model, const LogZArguments& args,
+                      v1::SampleRequest& request) {
+  if (args.base.empty()) return absl::OkStatus();
+  const auto base = ParseModel(args.base);
+  if (!base.ok()) return base.status();
+  *request.mutable_annealing()->mutable_base() = *base;
+  return StartFrom(args.base_samples, model, request);
+}
 
 absl::StatusOr<v1::SampleRequest> MakeRequest(const v1::ModelRef& ref,
                                               const v1::Model& model,
@@ -57,8 +79,9 @@ absl::StatusOr<v1::SampleRequest> MakeRequest(const v1::ModelRef& ref,
   annealing.set_levels(args.levels);
   if (args.power) annealing.set_power(*args.power);
   annealing.set_weights(ParseWeights(args.weights));
-  annealing.set_islands(args.islands);
-  const absl::Status status = FillConditions(args.model, request);
+  if (args.islands) annealing.set_islands(*args.islands);
+  absl::Status status = FillConditions(args.model, request);
+  if (status.ok()) status = FillBase(model, args, request);
   if (!status.ok()) return status;
   return request;
 }
@@ -77,6 +100,36 @@ void PrintForConfig(const v1::ModelRef& ref, const v1::SampleRequest& request,
       log_z.value(), log_z.standard_error(), result.accepted.model_version());
 }
 
+absl::StatusOr<SampleResult> RunWithBar(Client& client, const Session& session,
+                                        const v1::SampleRequest& request) {
+  ProgressBar bar("steps");
+  auto result = client.Sample(
+      request,
+      [&](const v1::SampleEvent& event) { ShowSampleEvent(event, bar); },
+      session.call_options());
+  bar.Finish();
+  return result;
+}
+
+// The same path from its end back, and what both directions say together.
+absl::Status RunReverse(Client& client, const Session& session,
+                        const v1::Model& model, const LogZArguments& args,
+                        v1::SampleRequest request,
+                        const v1::SampleEvent::LogZ& forward) {
+  absl::Status status = StartFrom(args.reverse_from, model, request);
+  if (!status.ok()) return status;
+  v1::SampleRequest::Annealing& annealing = *request.mutable_annealing();
+  annealing.set_direction(v1::SampleRequest::Annealing::REVERSE);
+  annealing.set_weights(v1::SampleRequest::Annealing::IMPORTANCE);
+  annealing.clear_islands();
+  const auto result = RunWithBar(client, session, request);
+  if (!result.ok()) return result.status();
+  const v1::SampleEvent::LogZ& reverse = result->summary.log_z();
+  absl::PrintF("%s%s", LogZText(reverse), BracketText(forward, reverse));
+  PrintWarnings(result->summary);
+  return absl::OkStatus();
+}
+
 absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
   const std::unique_ptr<Client> client = session.Connect();
   const auto ref = ParseModelOrComposition(args.model);
@@ -85,16 +138,16 @@ absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
   if (!model.ok()) return model.status();
   const auto request = MakeRequest(*ref, *model, args);
   if (!request.ok()) return request.status();
-  ProgressBar bar("steps");
-  const auto result = client->Sample(
-      *request,
-      [&](const v1::SampleEvent& event) { ShowSampleEvent(event, bar); },
-      session.call_options());
-  bar.Finish();
+  const auto result = RunWithBar(*client, session, *request);
   if (!result.ok()) return result.status();
   absl::PrintF("%s", SummaryText(*result));
   PrintForConfig(*ref, *request, *result);
   PrintWarnings(result->summary);
+  if (!args.reverse_from.empty()) {
+    const absl::Status status = RunReverse(*client, session, *model, args,
+                                           *request, result->summary.log_z());
+    if (!status.ok()) return status;
+  }
   if (args.log_weights_out.empty()) return absl::OkStatus();
   const absl::Status written =
       WriteNpy(args.log_weights_out, result->log_weights);
@@ -108,6 +161,36 @@ constexpr const char* kDescription =
     "through --levels energies from there to the model's, and each ends with "
     "a weight whose mean is Z. Too few levels show as few effective "
     "weights.";
+
+// Where the path begins, and from which end it is gone.
+void AddPathArguments(CLI::App& log_z, LogZArguments& args) {
+  constexpr const char* kGroup = "Path";
+  CLI::Option* reverse =
+      log_z
+          .add_option("--reverse_from", args.reverse_from,
+                      "FILE.npy: exact samples of the model, from which the "
+                      "path is gone back too: an estimate from above, which "
+                      "with the one from below is a bracket. Needs a uniform "
+                      "initial law and a reversible transition")
+          ->check(FileNameEndsWith(".npy"))
+          ->group(kGroup);
+  CLI::Option* base =
+      log_z
+          .add_option("--base", args.base,
+                      "served model of the same domain that the path begins "
+                      "at, in the place of the initial law: ln Z / Z_0")
+          ->type_name("NAME")
+          ->excludes(reverse)
+          ->group(kGroup);
+  log_z
+      .add_option("--base_samples", args.base_samples,
+                  "FILE.npy: samples of --base, one for each chain, in the "
+                  "place of --chains")
+      ->check(FileNameEndsWith(".npy"))
+      ->needs(base)
+      ->group(kGroup);
+  base->needs(log_z.get_option("--base_samples"));
+}
 
 }  // namespace
 
@@ -137,9 +220,10 @@ void AddLogZCommand(CLI::App& app, Session& session, Action& action) {
                    "on the way (sequential Monte Carlo)")
       ->check(CLI::IsMember({"importance", "population"}))
       ->capture_default_str();
-  log_z->add_option("--islands", args->islands,
-                    "population: groups that are resampled among themselves. "
-                    "Default: 8");
+  log_z->add_option(
+      "--islands", args->islands,
+      "population: groups that are resampled among themselves. "
+      "Default: as many as divide --chains, up to 16 of 4 chains or more");
   log_z->add_option("--beta", args->beta, "inverse temperature")
       ->capture_default_str();
   log_z->add_option("--seed", args->seed,
@@ -149,6 +233,7 @@ void AddLogZCommand(CLI::App& app, Session& session, Action& action) {
       ->add_option("--log_weights_out", args->log_weights_out,
                    "FILE.npy: float64 [chains]")
       ->check(FileNameEndsWith(".npy"));
+  AddPathArguments(*log_z, *args);
   AddTransitionArguments(*log_z, args->transition);
   log_z->callback([&session, &action, args] {
     action = [&session, args] { return RunLogZ(session, *args); };

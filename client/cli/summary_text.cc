@@ -82,17 +82,34 @@ std::string Rate(const Summary& summary) {
 }  // namespace
 
 std::string LogZText(const v1::SampleEvent::LogZ& log_z) {
-  std::string text = absl::StrFormat(
-      "ln Z         %.6g, in [%.6g, %.6g] with probability %g\n", log_z.value(),
-      log_z.lower(), log_z.upper(), log_z.level());
+  std::string text =
+      absl::StrFormat("%s %.6g, in [%.6g, %.6g] with probability %g%s\n",
+                      log_z.ratio() ? "ln Z / Z_0  " : "ln Z        ",
+                      log_z.value(), log_z.lower(), log_z.upper(),
+                      log_z.level(), log_z.from_above() ? ", from above" : "");
   absl::StrAppendFormat(&text, "weights      %.1f effective of %d\n",
                         log_z.weight_ess(), log_z.num_weights());
-  absl::StrAppend(
-      &text, "reliable     ",
-      log_z.reliable()
-          ? "yes: many weights share the sum\n"
-          : "no: few weights decide, so it is rather a lower bound; try more "
-            "levels, then more chains\n");
+  if (log_z.reliable()) {
+    return text + "reliable     yes: many weights share the sum\n";
+  }
+  absl::StrAppend(&text, "reliable     no: read it as ",
+                  log_z.from_above() ? "an upper" : "a lower",
+                  " bound; a warning says why, and what to try\n");
+  return text;
+}
+
+std::string BracketText(const v1::SampleEvent::LogZ& forward,
+                        const v1::SampleEvent::LogZ& reverse) {
+  const double lower = forward.lower();
+  const double upper = reverse.upper();
+  std::string text = absl::StrFormat(
+      "bracket      ln Z in [%.6g, %.6g], from below and from above\n", lower,
+      upper);
+  if (!(lower <= upper)) {
+    text +=
+        "             The ends are in the wrong order: the samples were not "
+        "exact, or chains hardly moved.\n";
+  }
   return text;
 }
 

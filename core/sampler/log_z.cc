@@ -91,8 +91,4 @@ LogZEstimate EstimateLogZReverse(absl::Span<const double> log_weights,
   return estimate;
 }
 
-LogZBracket Bracket(const LogZEstimate& forward, const LogZEstimate& reverse) {
-  return {.lower = forward.lower, .upper = reverse.upper};
-}
-
 }  // namespace basin

@@ -5,7 +5,7 @@
 // normalising constant Z, with its uncertainty. Pure functions; thread-safe.
 // Log weights that are not finite are weights of 0, as in resampling.h.
 // Sources: Neal 2001; Grosse, Ghahramani and Adams 2015 (arXiv 1511.02543) for
-// the bracket from both sides.
+// runs in reverse.
 
 #include <cstdint>
 #include <limits>
@@ -57,17 +57,6 @@ LogZEstimate EstimateLogZ(absl::Span<const double> log_weights,
 // would have: log_z = log_z_base - log mean exp(-log weight), high on average.
 LogZEstimate EstimateLogZReverse(absl::Span<const double> log_weights,
                                  const LogZOptions& options);
-
-// What both directions together say: [forward.lower, reverse.upper]. Either
-// end errs to the safe side, so it holds even where one of them alone is not
-// reliable. Their agreement is the best sign that an estimate is right; the
-// ends in the wrong order are a sign that the runs were not what they should
-// be, such as reverse runs from inexact samples.
-struct LogZBracket {
-  double lower = -std::numeric_limits<double>::infinity();
-  double upper = std::numeric_limits<double>::infinity();
-};
-LogZBracket Bracket(const LogZEstimate& forward, const LogZEstimate& reverse);
 
 }  // namespace basin
 

@@ -71,8 +71,27 @@ TEST(SummaryTextTest, LnZComesWithItsIntervalAndADoubt) {
       LogZText(log_z),
       AllOf(HasSubstr("12.5, in [12.25, 13] with probability 0.95\n"),
             HasSubstr("3.5 effective of 64\n"), HasSubstr("lower bound")));
+  log_z.set_from_above(true);
+  log_z.set_ratio(true);
+  EXPECT_THAT(LogZText(log_z),
+              AllOf(HasSubstr("ln Z / Z_0   12.5, in [12.25, 13] with "
+                              "probability 0.95, from above\n"),
+                    HasSubstr("no: read it as an upper bound")));
   log_z.set_reliable(true);
   EXPECT_THAT(LogZText(log_z), HasSubstr("reliable     yes"));
+}
+
+TEST(SummaryTextTest, BracketsAreOfBothDirections) {
+  v1::SampleEvent::LogZ forward;
+  forward.set_lower(1.5);
+  forward.set_upper(1.75);
+  v1::SampleEvent::LogZ reverse;
+  reverse.set_lower(1.25);
+  reverse.set_upper(2.5);
+  EXPECT_EQ(BracketText(forward, reverse),
+            "bracket      ln Z in [1.5, 2.5], from below and from above\n");
+  reverse.set_upper(1.25);
+  EXPECT_THAT(BracketText(forward, reverse), HasSubstr("wrong order"));
 }
 
 }  // namespace
