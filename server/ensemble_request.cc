@@ -25,6 +25,7 @@ constexpr int64_t kMaxCovarianceDimension = 1024;
 // What a request gets that has its step size tuned and asks for no warm-up.
 constexpr int64_t kTuningWarmup = 500;
 constexpr int64_t kIslands = 16;
+constexpr int64_t kChainsOfIsland = 4;  // fewer are hardly resampled
 
 using Request = v1::SampleRequest;
 
@@ -143,9 +144,9 @@ absl::Status DecodeClamp(const Request::Clamp& clamp, const ModelInfo& model,
         absl::StrCat("1 row or one for each of the ", spec.chains, " chains"),
         rows.rows);
   }
-  clamped = std::move(rows.values);
   BASIN_RETURN_IF_ERROR(
       CheckDiscrete("clamp.values", rows.values, model, spec.scale));
+  clamped = std::move(rows.values);
   return absl::OkStatus();
 }
 
@@ -314,6 +315,30 @@ absl::Status DecodeDirection(const Request& request, SampleSpec& spec) {
                  "another");
 }
 
+// Without a number as many as there can be: at least two, since their spread
+// gives ln Z its interval, of enough chains each.
+absl::Status DecodeIslands(const Request::Annealing& annealing,
+                           SampleSpec& spec) {
+  int64_t& islands = spec.annealing.islands;
+  if (annealing.has_islands()) {
+    islands = annealing.islands();
+    return absl::OkStatus();
+  }
+  if (spec.annealing.weights != AnnealingOptions::Weights::kPopulation) {
+    return absl::OkStatus();
+  }
+  islands = std::min(kIslands, spec.chains / kChainsOfIsland);
+  while (islands > 1 && spec.chains % islands != 0) --islands;
+  if (islands > 1) return absl::OkStatus();
+  return Invalid("chains",
+                 absl::StrCat("with weights POPULATION a number that divides "
+                              "into 2 to ",
+                              kIslands, " islands of ", kChainsOfIsland,
+                              " chains or more, as 64 does; or "
+                              "annealing.islands"),
+                 spec.chains);
+}
+
 absl::Status DecodeAnnealing(const Request& request, const ModelInfo& model,
                              SampleSpec& spec) {
   const Request::Annealing& annealing = request.annealing();
@@ -351,12 +376,7 @@ absl::Status DecodeAnnealing(const Request& request, const ModelInfo& model,
   if (annealing.has_resample_below()) {
     options.resample_below = annealing.resample_below();
   }
-  options.islands = annealing.islands();
-  if (options.islands == 0) {
-    options.islands = std::min(kIslands, spec.chains);
-    while (spec.chains % options.islands != 0) --options.islands;
-  }
-  return absl::OkStatus();
+  return DecodeIslands(annealing, spec);
 }
 
 }  // namespace

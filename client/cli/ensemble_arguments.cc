@@ -278,9 +278,10 @@ void AddAnnealing(CLI::App& command, EnsembleArguments& args) {
       ->check(CLI::IsMember({"none", "importance", "population"}))
       ->group(kGroup);
   command
-      .add_option("--islands", args.islands,
-                  "population: groups that are resampled among themselves. "
-                  "Default: 16, or the greatest divisor of --chains below")
+      .add_option(
+          "--islands", args.islands,
+          "population: groups that are resampled among themselves. "
+          "Default: as many as divide --chains, up to 16 of 4 chains or more")
       ->group(kGroup);
   command
       .add_option("--resample_below", args.resample_below,

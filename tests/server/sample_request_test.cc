@@ -279,6 +279,36 @@ TEST(DecodeSampleRequest, ClampedValuesOfDiscreteDomainsAreChecked) {
               StatusIs(kInvalid, HasSubstr("clamp.values: expected one 1")));
 }
 
+TEST(DecodeSampleRequest, IslandsAreChosenSoThatLogZHasAnInterval) {
+  v1::SampleRequest request;
+  request.mutable_annealing()->set_levels(10);
+  request.mutable_annealing()->set_weights(
+      v1::SampleRequest::Annealing::POPULATION);
+  const auto islands = [&](int64_t chains) {
+    request.set_chains(chains);
+    const auto plan = Decode(request);
+    return plan.ok() ? plan->spec.annealing.islands : -1;
+  };
+  EXPECT_EQ(islands(64), 16);
+  EXPECT_EQ(islands(60), 15);
+  EXPECT_EQ(islands(62), 2);
+  EXPECT_EQ(islands(32), 8);
+  EXPECT_EQ(islands(8), 2);
+  EXPECT_EQ(islands(1024), 16);
+  for (const int64_t chains : {1, 7, 9, 61}) {
+    request.set_chains(chains);
+    EXPECT_THAT(
+        Decode(request),
+        StatusIs(kInvalid, AllOf(HasSubstr("chains: expected with weights "
+                                           "POPULATION a number that divides"),
+                                 HasSubstr("as 64 does; or annealing.islands, "
+                                           "got " +
+                                           std::to_string(chains)))));
+  }
+  request.mutable_annealing()->set_islands(61);
+  EXPECT_EQ(islands(61), 61);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, BadRequest, ::testing::ValuesIn(BadRequests()),
                          [](const auto& info) { return info.param.name; });
 
