@@ -15,7 +15,7 @@ build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
 quickstart=(python3 python3-numpy python3-matplotlib)
 test=(python3 python3-numpy python3-grpcio python3-protobuf
   libonnx-testdata)
-benchmark=(python3-torch libopenblas0-openmp)
+benchmark=(python3-torch python3-onnx libopenblas0-openmp)
 lint=(clang clang-format clang-tidy libclang-rt-14-dev universal-ctags)
 train=(python3-torch python3-onnx python3-numpy python3-matplotlib python3-pil
   dataset-fashion-mnist)

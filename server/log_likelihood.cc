@@ -20,7 +20,7 @@ absl::Status CheckHasLogZ(const ModelInfo& model) {
   return absl::FailedPreconditionError(absl::StrCat(
       "want_log_likelihood: expected a model with log_z, got ", model.name,
       ", which has none. `basin log_z ", model.name,
-      "` estimates it where the domain is bounded or discrete; put it as "
+      "` estimates it, from the model's initial law; put it as "
       "log_z { value: ... standard_error: ... } into config.pbtxt and load the "
       "model again"));
 }

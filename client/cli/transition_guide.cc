@@ -82,7 +82,8 @@ constexpr TransitionGuide kGuides[] = {
      "--sites x (classes - 1) energies",
      "as site_metropolis, where few values of a site are likely",
      "one site is drawn from its law given all others\n",
-     "--sites drawn in a step, 1 to 1024, default 1. Never rejects.\n"
+     "--sites drawn in a step, 1 to 1024 / (classes - 1), default 1. Never\n"
+     "rejects.\n"
      "Geman and Geman 1984.\n"},
     {"gibbs_with_gradients", "exact", "binary, categorical", "1 gradient",
      "energies given as networks: looks where a flip pays",
