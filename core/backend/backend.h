@@ -47,6 +47,13 @@ class Plan {
   virtual absl::Status Run(Workspace& workspace,
                            absl::Span<const float* const> inputs,
                            absl::Span<void* const> outputs) const = 0;
+  // The same where only the first `rows` rows of the outputs are wanted: the
+  // others may become anything.
+  virtual absl::Status RunRows(Workspace& workspace, int /*rows*/,
+                               absl::Span<const float* const> inputs,
+                               absl::Span<void* const> outputs) const {
+    return Run(workspace, inputs, outputs);
+  }
 };
 
 // Weights in the device's layout, shared by all plans of one model version

@@ -59,9 +59,15 @@ BASIN_HOST_DEVICE double OpenUnitDouble32(uint32_t bits) {
 // 1 with probability 1 / (1 + exp(-logit)), else 0; NaN if the logit is, so
 // that it is seen.
 BASIN_HOST_DEVICE float DrawBernoulli(float logit, uint32_t bits) {
+  // (bits >> 9) + 1/2 over 2^23, by way of a number in [1, 2).
   const float u =
-      (static_cast<float>(static_cast<int32_t>(bits >> 9)) + 0.5F) * 0x1p-23F;
-  const float value = u * (1.0F + Exp(-logit)) < 1.0F ? 1.0F : 0.0F;
+      internal::FromBits(bits >> 9 | 0x3F800000U) - (1.0F - 0x1p-24F);
+  // Beyond, u cannot tell the probability from 0 or 1.
+  constexpr float kLargest = 20.0F;
+  float bounded = logit < -kLargest ? -kLargest : logit;
+  bounded = bounded > kLargest ? kLargest : bounded;
+  const float value =
+      u * (1.0F + internal::ExpOfModerate(-bounded)) < 1.0F ? 1.0F : 0.0F;
   return SelectBits(logit == logit, value, logit);
 }
 

@@ -139,10 +139,18 @@ class DiscreteOps {
   // softmax of what all changes of free sites promise.
   virtual void ProposeByGradient(const ChainTile& tile) const = 0;
 
+  // A move from one state to another.
+  struct MoveDensity {
+    const float* from = nullptr;         // [B, D]
+    const float* grad_energy = nullptr;  // [B, D], at `from`
+    const float* to = nullptr;           // [B, D]
+    double sign = 1;
+    double* log_density = nullptr;  // [B]
+  };
   // log_density[b] += sign * the logarithm of the probability with which
   // ProposeByGradient() at `from` proposes `to`.
-  virtual void AddSiteLogProbability(
-      const ChainTile& tile, const TileOps::MoveDensity& move) const = 0;
+  virtual void AddSiteLogProbability(const ChainTile& tile,
+                                     const MoveDensity& move) const = 0;
 
   // Every free site is drawn anew, each by itself, from the softmax over its
   // classes of what the change promises less `move` times its squared length:
@@ -150,8 +158,8 @@ class DiscreteOps {
   virtual void ProposeAllSites(const ChainTile& tile) const = 0;
 
   // The same for ProposeAllSites().
-  virtual void AddAllSitesLogProbability(
-      const ChainTile& tile, const TileOps::MoveDensity& move) const = 0;
+  virtual void AddAllSitesLogProbability(const ChainTile& tile,
+                                         const MoveDensity& move) const = 0;
 };
 
 }  // namespace basin

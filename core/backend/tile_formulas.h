@@ -87,16 +87,6 @@ BASIN_HOST_DEVICE float DriftPart(float drift, float grad_energy, float clip,
   return drift * (scale * scale) * ClampMagnitude(grad_energy, clip);
 }
 
-// What one coordinate adds to the square that enters the log-density of a
-// move.
-BASIN_HOST_DEVICE double MoveSquare(float from, float grad_energy, float to,
-                                    double drift, double scale) {
-  const double residual =
-      static_cast<double>(to) - from + drift * (scale * scale) * grad_energy;
-  const double scaled = residual / scale;
-  return scale == 0 ? 0 : scaled * scaled;
-}
-
 // One coordinate of a kick of the momentum, in lengths of `scale`.
 BASIN_HOST_DEVICE float Kicked(float momentum, float drift, float grad_energy,
                                float scale) {

@@ -76,20 +76,6 @@ class TileOps {
   virtual void Confine(const ChainTile& tile, Confinement how,
                        float* x) const = 0;
 
-  // log_density[b] += sign * -sum_i (to_i - from_i + drift s_i^2
-  // grad_energy_i)^2 / (2 noise^2 s_i^2), over coordinates with s_i > 0: the
-  // log-density, up to its constant, of Displace() reaching `to`. `clip` is
-  // ignored: only unclipped moves have this density.
-  struct MoveDensity {
-    const float* from = nullptr;         // [B, D]
-    const float* grad_energy = nullptr;  // [B, D]
-    const float* to = nullptr;           // [B, D]
-    double sign = 1;
-    double* log_density = nullptr;  // [B]
-  };
-  virtual void AddMoveLogDensity(const ChainTile& tile,
-                                 const MoveDensity& move) const = 0;
-
   // log_ratio[b] = beta[b] * (energy[b] - proposal_energy[b]), or -inf where
   // that is NaN or the proposal is not finite or outside the row's box in a
   // coordinate that is not clamped.

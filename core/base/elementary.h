@@ -48,6 +48,17 @@ BASIN_HOST_DEVICE float PowerOfTwo(int32_t exponent) {
   return FromBits(static_cast<uint32_t>(exponent + 127) << 23);
 }
 
+// exp(r), |r| <= ln 2 / 2 or a little more.
+BASIN_HOST_DEVICE float ExpSeries(float r) {
+  float p = 1.9875691500e-4F;  // Cephes expf
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  return (p * (r * r) + r) + 1.0F;
+}
+
 // exp(hi + lo), |lo| << 1: hi + lo = n ln 2 + r, |r| <= ln 2 / 2.
 BASIN_HOST_DEVICE float ExpOfSum(float hi, float lo) {
   hi = hi < -104.0F ? -104.0F : hi;  // exp rounds to 0
@@ -55,17 +66,19 @@ BASIN_HOST_DEVICE float ExpOfSum(float hi, float lo) {
   const Rounded n = RoundToInteger(hi * 1.44269504F);
   float r = hi - n.value * 0.693359375F;  // 9 bits of ln 2: exact
   r = (r - n.value * -2.12194440e-4F) + lo;
-  float p = 1.9875691500e-4F;  // Cephes expf
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = (p * (r * r) + r) + 1.0F;
+  const float p = ExpSeries(r);
   // In two factors: 2^128 and 2^-150 are no normal numbers. Only the last
   // product rounds.
   const int32_t half = n.integer >> 1;
   return p * PowerOfTwo(half) * PowerOfTwo(n.integer - half);
+}
+
+// exp(x) to the bits of ExpOfSum(x, 0). REQUIRES: |x| <= 80, or NaN, which
+// gives NaN.
+BASIN_HOST_DEVICE float ExpOfModerate(float x) {
+  const Rounded n = RoundToInteger(x * 1.44269504F);
+  const float r = (x - n.value * 0.693359375F) - n.value * -2.12194440e-4F;
+  return ExpSeries(r) * PowerOfTwo(n.integer);
 }
 
 // x = mantissa * 2^exponent with mantissa in [sqrt(1/2), sqrt(2)).

@@ -174,7 +174,7 @@ BlockScratch BlockScratch::At(const BlockTables& tables, int rows,
 }
 
 absl::StatusOr<BlockLaw> EvaluateBlock(const BlockPlans& plans, int block,
-                                       const float* x,
+                                       int rows, const float* x,
                                        const BlockScratch& scratch,
                                        Workspace& workspace) {
   const BlockTables::Block& of = plans.tables->blocks()[block];
@@ -189,14 +189,15 @@ absl::StatusOr<BlockLaw> EvaluateBlock(const BlockPlans& plans, int block,
   if (of.hidden) law.hidden = scratch.hidden;
   const bool from_hidden = of.given == Conditional::Given::kHidden;
   const Plan& plan = *plans.plans[block];
+  const float* given = from_hidden ? scratch.hidden : x;
   if (law.kind != BlockLaw::Kind::kNormal) {
-    BASIN_RETURN_IF_ERROR(plan.Run(
-        workspace, {from_hidden ? scratch.hidden : x}, {scratch.parameter}));
+    BASIN_RETURN_IF_ERROR(
+        plan.RunRows(workspace, rows, {given}, {scratch.parameter}));
     return law;
   }
   law.stddev = scratch.stddev;
-  BASIN_RETURN_IF_ERROR(plan.Run(workspace, {from_hidden ? scratch.hidden : x},
-                                 {scratch.parameter, scratch.stddev}));
+  BASIN_RETURN_IF_ERROR(plan.RunRows(workspace, rows, {given},
+                                     {scratch.parameter, scratch.stddev}));
   return law;
 }
 

@@ -76,7 +76,7 @@ struct BlockScratch {
 
 // EnergyFunction::LawOf() of x [rows, D].
 absl::StatusOr<BlockLaw> EvaluateBlock(const BlockPlans& plans, int block,
-                                       const float* x,
+                                       int rows, const float* x,
                                        const BlockScratch& scratch,
                                        Workspace& workspace);
 

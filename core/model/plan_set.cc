@@ -51,8 +51,7 @@ class PlannedEnergyFunction : public ModelFunction {
     const BlockScratch scratch =
         BlockScratch::At(*plans_.blocks.tables, plans_.rows,
                          workspace_.memory.get() + block_scratch_offset_);
-    static_cast<void>(rows);
-    return EvaluateBlock(plans_.blocks, block, x, scratch, workspace_);
+    return EvaluateBlock(plans_.blocks, block, rows, x, scratch, workspace_);
   }
 
   void SetContext(const float* context) override {

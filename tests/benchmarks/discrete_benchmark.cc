@@ -106,7 +106,7 @@ void Run() {
       Scheduler::Create(*backend, options);
   SampleRun of_rbm{100, 500, 1, TransitionParams{}};
   of_rbm.transition->kind = TransitionKind::kGibbs;
-  SampleRun of_ising{64, 60, 1, of_rbm.transition};
+  SampleRun of_ising{64, 200, 1, of_rbm.transition};
   std::vector<double> updates, share, flips;
   for (int i = 0; i < kRepetitions; ++i) {
     const double bare = BareRate(TileSizeFor(rbm->tile_sizes(), 50));

@@ -189,18 +189,19 @@ class DiscreteMutant final : public Transition {
         tile.rows, tile.proposal, tile.proposal_energy,
         tile.proposal_grad_energy));
     ops.SetEnergyLogRatio(tile);
-    const TileOps::MoveDensity back = {.from = tile.proposal,
-                                       .grad_energy = tile.proposal_grad_energy,
-                                       .to = tile.position,
-                                       .sign = 1,
-                                       .log_density = tile.log_ratio};
-    const TileOps::MoveDensity there = {.from = tile.position,
-                                        .grad_energy = tile.grad_energy,
-                                        .to = tile.proposal,
-                                        .sign = -1,
-                                        .log_density = tile.log_ratio};
+    const DiscreteOps::MoveDensity back = {
+        .from = tile.proposal,
+        .grad_energy = tile.proposal_grad_energy,
+        .to = tile.position,
+        .sign = 1,
+        .log_density = tile.log_ratio};
+    const DiscreteOps::MoveDensity there = {.from = tile.position,
+                                            .grad_energy = tile.grad_energy,
+                                            .to = tile.proposal,
+                                            .sign = -1,
+                                            .log_density = tile.log_ratio};
     if (fault_ != Fault::kNoProposalRatio) {
-      for (const TileOps::MoveDensity& move : {back, there}) {
+      for (const DiscreteOps::MoveDensity& move : {back, there}) {
         if (all) {
           sites.AddAllSitesLogProbability(tile, move);
         } else {

@@ -36,11 +36,6 @@ void FaultyOps::Confine(const ChainTile& tile, Confinement how,
   ops_.Confine(tile, how, x);
 }
 
-void FaultyOps::AddMoveLogDensity(const ChainTile& tile,
-                                  const MoveDensity& move) const {
-  ops_.AddMoveLogDensity(tile, move);
-}
-
 void FaultyOps::SetEnergyLogRatio(const ChainTile& tile) const {
   ops_.SetEnergyLogRatio(tile);
 }

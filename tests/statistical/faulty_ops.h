@@ -39,8 +39,6 @@ class FaultyOps final : public TileOps {
 
   void Displace(const ChainTile& tile, const Displacement& move) const override;
   void Confine(const ChainTile& tile, Confinement how, float* x) const override;
-  void AddMoveLogDensity(const ChainTile& tile,
-                         const MoveDensity& move) const override;
   void SetEnergyLogRatio(const ChainTile& tile) const override;
   void AddEnergyLogRatio(const ChainTile& tile, const double* from_energy,
                          const double* to_energy) const override;

@@ -7,6 +7,7 @@
 
 #include "core/backend/cpu/binary_matmul_kernel.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -98,14 +99,15 @@ class BinaryMatmulKernel : public Kernel {
 
   absl::Status Run(const KernelContext& context) const override {
     std::byte* scratch = context.scratch;
-    run_(loops_,
-         {.x = context.values[x_],
-          .panels = static_cast<const float*>(panels_.get_data_handle()),
-          .out = context.values[out_],
-          .tables = reinterpret_cast<float*>(scratch + tables_),
-          .sums = reinterpret_cast<float*>(scratch + sums_),
-          .codes = reinterpret_cast<uint8_t*>(scratch + codes_),
-          .valid = reinterpret_cast<uint8_t*>(scratch + valid_)});
+    Loops loops = loops_;
+    loops.rows = std::min<int64_t>(loops.rows, context.rows);
+    run_(loops, {.x = context.values[x_],
+                 .panels = static_cast<const float*>(panels_.get_data_handle()),
+                 .out = context.values[out_],
+                 .tables = reinterpret_cast<float*>(scratch + tables_),
+                 .sums = reinterpret_cast<float*>(scratch + sums_),
+                 .codes = reinterpret_cast<uint8_t*>(scratch + codes_),
+                 .valid = reinterpret_cast<uint8_t*>(scratch + valid_)});
     return absl::OkStatus();
   }
 

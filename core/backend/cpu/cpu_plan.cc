@@ -398,9 +398,9 @@ void CpuPlan::CopyOutputs(float* const* addresses,
   }
 }
 
-absl::Status CpuPlan::Run(Workspace& workspace,
-                          absl::Span<const float* const> inputs,
-                          absl::Span<void* const> outputs) const {
+absl::Status CpuPlan::RunRows(Workspace& workspace, int rows,
+                              absl::Span<const float* const> inputs,
+                              absl::Span<void* const> outputs) const {
   BASIN_CHECK(workspace.size >= workspace_bytes_);
   BASIN_CHECK(inputs.size() == num_inputs_ && outputs.size() == num_outputs_);
   float* const* addresses = Addresses(workspace, inputs, outputs);
@@ -412,6 +412,7 @@ absl::Status CpuPlan::Run(Workspace& workspace,
   const Lease lease(*this);
   KernelContext context;
   context.values = addresses;
+  context.rows = rows;
   context.scratch = workspace.memory.get() + scratch_offset_;
   for (size_t k = 0; k < kernels_.size(); ++k) {
     context.state = lease.state(k);

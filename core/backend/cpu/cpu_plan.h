@@ -31,7 +31,12 @@ class CpuPlan : public Plan {
   size_t workspace_bytes() const override { return workspace_bytes_; }
 
   absl::Status Run(Workspace& workspace, absl::Span<const float* const> inputs,
-                   absl::Span<void* const> outputs) const override;
+                   absl::Span<void* const> outputs) const override {
+    return RunRows(workspace, std::numeric_limits<int>::max(), inputs, outputs);
+  }
+  absl::Status RunRows(Workspace& workspace, int rows,
+                       absl::Span<const float* const> inputs,
+                       absl::Span<void* const> outputs) const override;
 
  private:
   // Where a value is. Values that are reshapes of others are where those are.

@@ -193,7 +193,7 @@ int64_t FindChange(const Row& row, const float* to) {
 }
 
 void AddSiteLogProbability(const ChainTile& tile,
-                           const TileOps::MoveDensity& move) {
+                           const DiscreteOps::MoveDensity& move) {
   for (int b = 0; b < tile.rows; ++b) {
     const Row row = RowOf(tile, b, move.from, move.grad_energy);
     const int64_t at = FindChange(row, move.to + b * tile.dimension);
@@ -327,7 +327,7 @@ double SumOfSites(const Row& row, const float* to) {
 }
 
 void AddAllSitesLogProbability(const ChainTile& tile,
-                               const TileOps::MoveDensity& move) {
+                               const DiscreteOps::MoveDensity& move) {
   for (int b = 0; b < tile.rows; ++b) {
     const Row row = RowOf(tile, b, move.from, move.grad_energy);
     const float* to = move.to + b * tile.dimension;

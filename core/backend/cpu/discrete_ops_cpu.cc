@@ -51,15 +51,17 @@ class CpuDiscreteOps final : public DiscreteOps {
   void ProposeByGradient(const ChainTile& tile) const override {
     tables_.gradient.propose_by_gradient(tile);
   }
-  void AddSiteLogProbability(const ChainTile& tile,
-                             const TileOps::MoveDensity& move) const override {
+  void AddSiteLogProbability(
+      const ChainTile& tile,
+      const DiscreteOps::MoveDensity& move) const override {
     tables_.gradient.add_site_log_probability(tile, move);
   }
   void ProposeAllSites(const ChainTile& tile) const override {
     tables_.gradient.propose_all_sites(tile);
   }
   void AddAllSitesLogProbability(
-      const ChainTile& tile, const TileOps::MoveDensity& move) const override {
+      const ChainTile& tile,
+      const DiscreteOps::MoveDensity& move) const override {
     tables_.gradient.add_all_sites_log_probability(tile, move);
   }
 

@@ -28,10 +28,10 @@ struct SiteTable {
 struct GradientTable {
   void (*propose_by_gradient)(const ChainTile& tile);
   void (*add_site_log_probability)(const ChainTile& tile,
-                                   const TileOps::MoveDensity& move);
+                                   const DiscreteOps::MoveDensity& move);
   void (*propose_all_sites)(const ChainTile& tile);
   void (*add_all_sites_log_probability)(const ChainTile& tile,
-                                        const TileOps::MoveDensity& move);
+                                        const DiscreteOps::MoveDensity& move);
 };
 
 // Defined in core/backend/cpu/discrete_{block,site,gradient}_isa.cc.

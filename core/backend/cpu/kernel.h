@@ -2,6 +2,7 @@
 #define BASIN_CORE_BACKEND_CPU_KERNEL_H_
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
@@ -29,6 +30,8 @@ struct KernelContext {
   float* const* values = nullptr;
   std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64 bytes
   KernelState* state = nullptr;  // from CreateState()
+  // How many rows of the plan are wanted.
+  int rows = std::numeric_limits<int>::max();
 
   template <typename T>
   T* As(ValueId id) const {

@@ -22,10 +22,6 @@ class CpuTileOps final : public TileOps {
                float* x) const override {
     table_.confine(tile, how, x);
   }
-  void AddMoveLogDensity(const ChainTile& tile,
-                         const MoveDensity& move) const override {
-    table_.add_move_log_density(tile, move);
-  }
   void SetEnergyLogRatio(const ChainTile& tile) const override {
     table_.set_energy_log_ratio(tile);
   }

@@ -154,24 +154,6 @@ void Confine(const ChainTile& tile, TileOps::Confinement how, float* x) {
   }
 }
 
-void AddMoveLogDensity(const ChainTile& tile,
-                       const TileOps::MoveDensity& move) {
-  for (int row = 0; row < tile.rows; ++row) {
-    const int64_t offset = row * tile.dimension;
-    const float* from = move.from + offset;
-    const float* grad = move.grad_energy + offset;
-    const float* to = move.to + offset;
-    const double noise = tile.coefficients[row].noise;
-    const double drift = tile.coefficients[row].drift;
-    WithScale(tile, row, [&](const auto& scale) {
-      const double squares = SumOfRow(tile.dimension, [=](int64_t i) {
-        return MoveSquare(from[i], grad[i], to[i], drift, scale(i));
-      });
-      move.log_density[row] -= move.sign * squares / (2 * noise * noise);
-    });
-  }
-}
-
 // True if all of x is finite and, where it can move, in the box.
 template <typename Box, typename Scale>
 bool RowIsInside(int64_t dimension, const Box& box, const Scale& scale,
@@ -303,9 +285,8 @@ void FindFinite(const ChainTile& tile, const float* x, const double* energy,
 
 extern const TileTable kTileTable;
 const TileTable kTileTable = {
-    Displace,          Confine,        AddMoveLogDensity, SetEnergyLogRatio,
-    AddEnergyLogRatio, AcceptOrReject, SetLawEnergy,      Blend,
-    FindFinite,
+    Displace,     Confine, SetEnergyLogRatio, AddEnergyLogRatio, AcceptOrReject,
+    SetLawEnergy, Blend,   FindFinite,
 };
 
 }  // namespace basin::BASIN_ISA

@@ -13,8 +13,6 @@ namespace basin {
 struct TileTable {
   void (*displace)(const ChainTile& tile, const TileOps::Displacement& move);
   void (*confine)(const ChainTile& tile, TileOps::Confinement how, float* x);
-  void (*add_move_log_density)(const ChainTile& tile,
-                               const TileOps::MoveDensity& move);
   void (*set_energy_log_ratio)(const ChainTile& tile);
   void (*add_energy_log_ratio)(const ChainTile& tile, const double* from_energy,
                                const double* to_energy);

@@ -244,34 +244,6 @@ TEST_P(TileOpsTest, ClippingIsToTheNearestFace) {
   EXPECT_THAT(host.position, ElementsAre(0, 0.5F, 1, 1, -3, 0.5F, 1, 1));
 }
 
-TEST_P(TileOpsTest, MoveLogDensityIsThatOfTheNormalLaw) {
-  for (const int dimension : {1, 15, 16, 17, 784}) {
-    HostTile host(5, dimension);
-    Randomize(dimension, host);
-    host.log_ratio = {0, 1, 2, 3, 4};
-    ops_->AddMoveLogDensity(host.tile(),
-                            {.from = host.position.data(),
-                             .grad_energy = host.grad_energy.data(),
-                             .to = host.proposal.data(),
-                             .sign = -1,
-                             .log_density = host.log_ratio.data()});
-    for (int b = 0; b < 5; ++b) {
-      double expected = b;
-      for (int i = 0; i < dimension; ++i) {
-        const int at = b * dimension + i;
-        const double mean = static_cast<double>(host.position[at]) -
-                            static_cast<double>(host.coefficients[b].drift) *
-                                host.grad_energy[at];
-        expected +=
-            std::pow((host.proposal[at] - mean) / host.coefficients[b].noise,
-                     2) /
-            2;
-      }
-      EXPECT_NEAR(host.log_ratio[b], expected, 1e-12 * expected);
-    }
-  }
-}
-
 TEST_P(TileOpsTest, EnergyLogRatioKnowsImpossibleProposals) {
   HostTile host(9, 2);
   host.coefficients[0].beta = 2;
@@ -359,12 +331,6 @@ std::vector<float> RunAll(const TileOps& ops, HostTile& host) {
   ops.Confine(host.tile(), TileOps::Confinement::kReflect,
               host.proposal.data());
   ops.SetEnergyLogRatio(host.tile());
-  ops.AddMoveLogDensity(host.tile(),
-                        {.from = host.proposal.data(),
-                         .grad_energy = host.proposal_grad_energy.data(),
-                         .to = host.position.data(),
-                         .sign = 1,
-                         .log_density = host.log_ratio.data()});
   std::vector<float> all = host.proposal;
   for (double& ratio : host.log_ratio) {
     const auto bits = __builtin_bit_cast(uint64_t, ratio);

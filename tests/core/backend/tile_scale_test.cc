@@ -99,12 +99,6 @@ TEST_P(TileScaleTest, UnitScaleChangesNoBits) {
     ops_->Confine(host->tile(), TileOps::Confinement::kReflect,
                   host->proposal.data());
     ops_->SetEnergyLogRatio(host->tile());
-    ops_->AddMoveLogDensity(host->tile(),
-                            {.from = host->position.data(),
-                             .grad_energy = host->grad_energy.data(),
-                             .to = host->proposal.data(),
-                             .sign = 1,
-                             .log_density = host->log_ratio.data()});
     ops_->RefreshMomentum(host->tile(), TileOps::Noise::kOn);
     ops_->Kick(host->tile(), {.from = host->momentum.data(),
                               .grad_energy = host->grad_energy.data(),
@@ -166,36 +160,6 @@ TEST_P(TileScaleTest, ClampedCoordinatesStay) {
     } else {
       EXPECT_NE(host.position[at], x[at]);
       EXPECT_LE(std::abs(host.position[at]), 0.1F);
-    }
-  }
-}
-
-TEST_P(TileScaleTest, MoveLogDensityLeavesOutClampedCoordinates) {
-  for (const int dimension : {2, 16, 100}) {
-    HostTile host(4, dimension);
-    Randomize(dimension, host);
-    const std::vector<float> s = MixedScale(dimension);
-    host.SetScale(s);
-    host.grad_energy[1] = kNan;  // clamped
-    host.log_ratio.assign(4, 0);
-    ops_->AddMoveLogDensity(host.tile(),
-                            {.from = host.position.data(),
-                             .grad_energy = host.grad_energy.data(),
-                             .to = host.proposal.data(),
-                             .sign = -1,
-                             .log_density = host.log_ratio.data()});
-    for (int b = 0; b < 4; ++b) {
-      double expected = 0;
-      for (int i = 0; i < dimension; ++i) {
-        if (s[i] == 0) continue;
-        const int at = b * dimension + i;
-        const ChainCoefficients& of = host.coefficients[b];
-        const double residual =
-            double{host.proposal[at]} - host.position[at] +
-            double{of.drift} * s[i] * s[i] * host.grad_energy[at];
-        expected += std::pow(residual / (s[i] * double{of.noise}), 2) / 2;
-      }
-      EXPECT_NEAR(host.log_ratio[b], expected, 1e-11 * expected);
     }
   }
 }

@@ -124,7 +124,7 @@ class DiscreteOpsTest : public ::testing::TestWithParam<Size> {
     };
     ops->ProposeByGradient(tile);
     keep_proposal();
-    const TileOps::MoveDensity move = {.from = tile.position,
+    const DiscreteOps::MoveDensity move = {.from = tile.position,
                                        .grad_energy = tile.grad_energy,
                                        .to = tile.proposal,
                                        .sign = 1,
@@ -205,7 +205,7 @@ TEST_P(DiscreteOpsTest, RowsWithoutAMoveStay) {
   ops->ProposeAllSites(one.tile());
   EXPECT_EQ(one.host().proposal, start);
   one.host().log_ratio.assign(DiscreteTile::kRows, 0.5);
-  const TileOps::MoveDensity move = {.from = one.tile().position,
+  const DiscreteOps::MoveDensity move = {.from = one.tile().position,
                                      .grad_energy = one.tile().grad_energy,
                                      .to = one.tile().proposal,
                                      .sign = 1,
@@ -227,7 +227,7 @@ TEST_P(DiscreteOpsTest, GradientsThatAreNotFiniteAreSeen) {
   one.host().grad_energy.assign(start.size(), std::nanf(""));
   for (const bool all : {false, true}) {
     all ? ops->ProposeAllSites(one.tile()) : ops->ProposeByGradient(one.tile());
-    const TileOps::MoveDensity move = {.from = one.tile().position,
+    const DiscreteOps::MoveDensity move = {.from = one.tile().position,
                                        .grad_energy = one.tile().grad_energy,
                                        .to = one.tile().proposal,
                                        .sign = -1,
