@@ -186,7 +186,7 @@ TEST(Replay, SlotsAreChainsOfOneLabel) {
   EXPECT_THAT(Draw(server, 1, 1, kClassifier, 2).status,
               IsError(grpc::StatusCode::FAILED_PRECONDITION,
                       HasSubstr("empty for label 2")));
-  EXPECT_THAT(Draw(server, 1, 1, kModel, 0).status,
+  EXPECT_THAT(Draw(server, 1, 1, "ring", 0).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("label: expected none")));
 }
@@ -274,8 +274,10 @@ TEST(Replay, InsertRefusesWhatIsOutsideTheDomain) {
                             HasSubstr("the 2 states of earlier messages"))));
   EXPECT_EQ(ReplayStatsOf(server, "spins").size(), 2);
   v1::SampleRequest request = FeatureRequest("spins", 2, 5);
+  request.mutable_transition()->mutable_gibbs();
   request.clear_init();
-  EXPECT_TRUE(Sample(server, request).status.ok());
+  const SampleAnswer answer = Sample(server, request);
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
 }
 
 // A client that inserts and then says nothing more.
