@@ -170,6 +170,50 @@ TEST(RbmFamilyTest, LargeStatesShareLargeWeights) {
   EXPECT_EQ(model->tile_sizes().back(), 8);
 }
 
+// Large enough for tables of sums, and in a tile that is not full.
+TEST(RbmFamilyTest, ServedLawsAreThoseOfTheJointLaw) {
+  constexpr size_t kVisible = 70;
+  constexpr size_t kHidden = 45;
+  constexpr int kRows = 3;
+  const ModelFolder folder;
+  const Rbm rbm = RandomRbm(kVisible, kHidden);
+  OpenRbm(folder, rbm);
+  ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+  const auto allocate = [&model](size_t width) {
+    return *model->backend().Allocate(16 * width * sizeof(float));
+  };
+  const DeviceMemory states = allocate(kVisible);
+  auto* v = reinterpret_cast<float*>(states.get());
+  for (size_t at = 0; at < kRows * kVisible; ++at) v[at] = at % 5 < 2 ? 1 : 0;
+  Workspace workspace;
+  ASSERT_OK(model->backend().Reserve(workspace, model->workspace_bytes()));
+  const auto function = model->Bind(16, workspace);
+  ASSERT_OK_AND_ASSIGN(const BlockLaw of_hidden, function->LawOf(0, kRows, v));
+  ASSERT_EQ(of_hidden.variables, kHidden);
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t j = 0; j < kHidden; ++j) {
+      double sum = rbm.c[j];
+      for (size_t i = 0; i < kVisible; ++i) {
+        sum += v[row * kVisible + i] * rbm.w[i * kHidden + j];
+      }
+      EXPECT_NEAR(of_hidden.parameter[row * kHidden + j], sum, 1e-4);
+      of_hidden.hidden[row * kHidden + j] = (row + j) % 3 == 0 ? 1 : 0;
+    }
+  }
+  const std::vector<float> h(of_hidden.hidden,
+                             of_hidden.hidden + kRows * kHidden);
+  ASSERT_OK_AND_ASSIGN(const BlockLaw of_visible, function->LawOf(1, kRows, v));
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t i = 0; i < kVisible; ++i) {
+      double sum = rbm.b[i];
+      for (size_t j = 0; j < kHidden; ++j) {
+        sum += h[row * kHidden + j] * rbm.w[i * kHidden + j];
+      }
+      EXPECT_NEAR(of_visible.parameter[row * kVisible + i], sum, 1e-4);
+    }
+  }
+}
+
 TEST(RbmFamilyTest, GaussianFreeEnergiesAreThoseOfEnumeration) {
   const ModelFolder folder;
   Rbm rbm = RandomRbm(4, 5);
