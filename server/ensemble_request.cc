@@ -269,6 +269,12 @@ absl::Status DecodeBeginning(const ModelInfo& model, SampleSpec& spec) {
     options.log_volume = free / classes * std::log(classes);
     return absl::OkStatus();
   }
+  if (std::holds_alternative<MixtureLaw>(model.initial)) {
+    return Invalid("annealing.weights",
+                   "a model whose initial law is uniform, normal or bernoulli, "
+                   "or an annealing.base",
+                   "a mixture");
+  }
   const auto* bits = std::get_if<BernoulliLaw>(&model.initial);
   if (bits != nullptr && bits->p == 0.5F) {
     options.log_volume = free * std::log(2.0);

@@ -108,6 +108,10 @@ std::string InitialText(const InitialLaw& law) {
   if (const auto* category = std::get_if<UniformCategoryLaw>(&law)) {
     return absl::StrCat("uniform category of ", category->classes);
   }
+  if (const auto* mixture = std::get_if<MixtureLaw>(&law)) {
+    return absl::StrCat("mixture of ", mixture->components->size(),
+                        " Gaussians");
+  }
   const auto& normal = std::get<NormalLaw>(law);
   return absl::StrCat("normal mean ", normal.mean, " stddev ", normal.stddev);
 }

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/base/status_macros.h"
+#include "core/model/initial_mixture.h"
 #include "core/model/settings_fields.h"
 
 namespace basin::internal {
@@ -83,6 +84,9 @@ LawFacts FactsOf(const UniformLaw&) {
 LawFacts FactsOf(const NormalLaw&) {
   return {DomainKind::kContinuous, "normal"};
 }
+LawFacts FactsOf(const MixtureLaw&) {
+  return {DomainKind::kContinuous, "mixture"};
+}
 LawFacts FactsOf(const BernoulliLaw&) {
   return {DomainKind::kBinary, "bernoulli"};
 }
@@ -90,7 +94,8 @@ LawFacts FactsOf(const UniformCategoryLaw&) {
   return {DomainKind::kCategorical, "uniform_category"};
 }
 
-absl::Status CheckLaw(const InitialLaw& law, const Domain& domain) {
+absl::Status CheckLaw(const InitialLaw& law, const Domain& domain,
+                      int64_t dimension) {
   const LawFacts facts =
       std::visit([](const auto& kind) { return FactsOf(kind); }, law);
   if (facts.domain != domain.kind) {
@@ -98,6 +103,9 @@ absl::Status CheckLaw(const InitialLaw& law, const Domain& domain) {
         "initial",
         absl::StrCat("a law of a ", std::string(Name(domain.kind)), " domain"),
         facts.name);
+  }
+  if (const auto* mixture = std::get_if<MixtureLaw>(&law)) {
+    return CheckInitialMixture(*mixture, domain.box, dimension);
   }
   const auto* uniform = std::get_if<UniformLaw>(&law);
   if (uniform == nullptr) return absl::OkStatus();
@@ -152,6 +160,9 @@ absl::StatusOr<std::optional<InitialLaw>> ReadInitial(
     case config::Initial::kUniformCategory:
       law = UniformCategoryLaw{};
       break;
+    case config::Initial::kMixture:
+      law = ReadInitialMixture(config.mixture());
+      break;
     case config::Initial::LAW_NOT_SET:
       return std::optional<InitialLaw>();
   }
@@ -179,7 +190,8 @@ absl::Status CompleteDomain(DomainKind kind, int64_t classes,
 absl::Status CompleteInitial(ModelSettings* settings) {
   ModelInfo& info = settings->info;
   if (settings->initial.has_value()) {
-    BASIN_RETURN_IF_ERROR(CheckLaw(*settings->initial, info.domain));
+    BASIN_RETURN_IF_ERROR(
+        CheckLaw(*settings->initial, info.domain, info.dimension));
     info.initial = *settings->initial;
     if (auto* law = std::get_if<UniformCategoryLaw>(&info.initial)) {
       law->classes = info.domain.classes;

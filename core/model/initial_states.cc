@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <variant>
+#include <vector>
 
 #include "core/backend/tile_ops.h"
 #include "core/base/check.h"
@@ -60,6 +61,43 @@ void Fill(const UniformCategoryLaw& law, uint64_t seed, uint64_t chain,
   for (size_t site = 0; (site + 1) * classes <= state.size(); ++site) {
     if (site % 4 == 0) block = BlockOf(site / 4, seed, chain);
     state[site * classes + (block.word[site % 4] * classes >> 32)] = 1;
+  }
+}
+
+// Which component 64 bits of `block` pick.
+const MixtureLaw::Component& PickComponent(const MixtureLaw& law,
+                                           const PhiloxBlock& block) {
+  const double u = (block.word[0] + block.word[1] * 0x1p-32) * 0x1p-32;
+  double below = 0;
+  for (const MixtureLaw::Component& component : *law.components) {
+    below += component.weight;
+    if (u < below) return component;
+  }
+  return law.components->back();  // rounding may leave a little
+}
+
+// mean + L z. The block after those of the coordinates picks the component.
+void Fill(const MixtureLaw& law, uint64_t seed, uint64_t chain,
+          absl::Span<float> state) {
+  const size_t d = state.size();
+  const size_t quads = (d + 3) / 4;
+  const MixtureLaw::Component& component =
+      PickComponent(law, BlockOf(quads, seed, chain));
+  BASIN_CHECK(component.mean.size() == d);
+  std::vector<double> z(4 * quads);
+  for (size_t quad = 0; quad < quads; ++quad) {
+    const NormalQuad normals = NormalsOf(BlockOf(quad, seed, chain));
+    for (size_t i = 0; i < 4; ++i) z[4 * quad + i] = normals.value[i];
+  }
+  const std::vector<double>& factor = component.factor;
+  for (size_t i = 0; i < d; ++i) {
+    double x = component.mean[i];
+    if (factor.size() == d) {
+      x += factor[i] * z[i];
+    } else {
+      for (size_t j = 0; j <= i; ++j) x += factor[i * d + j] * z[j];
+    }
+    state[i] = static_cast<float>(x);
   }
 }
 

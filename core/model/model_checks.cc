@@ -33,6 +33,13 @@ PhiloxBlock ProbeDraw(uint32_t quad, uint64_t row) {
 
 double ScaleOf(const UniformLaw& law) { return law.upper - law.lower; }
 double ScaleOf(const NormalLaw& law) { return law.stddev; }
+double ScaleOf(const MixtureLaw& law) {
+  double sum = 0;  // of the first coordinate's deviations
+  for (const auto& component : *law.components) {
+    sum += component.weight * component.factor[0];
+  }
+  return sum;
+}
 double ScaleOf(const BernoulliLaw&) { return 1; }
 double ScaleOf(const UniformCategoryLaw&) { return 1; }
 

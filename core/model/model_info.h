@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,8 +68,18 @@ struct BernoulliLaw {
 struct UniformCategoryLaw {
   int64_t classes = 1;
 };
-using InitialLaw =
-    std::variant<UniformLaw, NormalLaw, BernoulliLaw, UniformCategoryLaw>;
+// A mixture of Gaussians, shared between copies.
+struct MixtureLaw {
+  struct Component {
+    double weight = 0;         // of all together, 1
+    std::vector<double> mean;  // [D]
+    // L of the covariance L L^T: its diagonal, [D], or all of it, [D, D].
+    std::vector<double> factor;
+  };
+  std::shared_ptr<const std::vector<Component>> components;  // at least one
+};
+using InitialLaw = std::variant<UniformLaw, NormalLaw, BernoulliLaw,
+                                UniformCategoryLaw, MixtureLaw>;
 
 // Which transition a request gets that names none, and its parameters.
 enum class TransitionKind {

@@ -315,6 +315,11 @@ absl::Status CheckBase(const SampleSpec& spec) {
   if (spec.base != nullptr) {
     return CheckBeside("annealing.base", spec, *spec.base);
   }
+  if (std::holds_alternative<MixtureLaw>(spec.model->info().initial)) {
+    return Invalid("annealing.weights",
+                   "a path that begins at a uniform, normal or bernoulli law",
+                   "a model whose initial law is a mixture");
+  }
   const bool bounded = std::isfinite(spec.box.lower) ||
                        std::isfinite(spec.box.upper) || !spec.box_lower.empty();
   if (spec.model->info().domain.kind == DomainKind::kContinuous && bounded) {

@@ -1,6 +1,7 @@
 #include "core/model/initial_states.h"
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -109,6 +110,55 @@ TEST(InitialStatesTest, CoordinatesDoNotDependOnTheDimension) {
                 std::vector<float>(large.begin(), large.begin() + dimension));
     }
   }
+}
+
+MixtureLaw TwoGaussians() {
+  // Weights 1/4 and 3/4; covariances [[1, .6], [.6, 1]] and diag(.25, 4).
+  return {std::make_shared<const std::vector<MixtureLaw::Component>>(
+      std::vector<MixtureLaw::Component>{{0.25, {-3, 1}, {1, 0, 0.6, 0.8}},
+                                         {0.75, {2, -1}, {0.5, 2}}})};
+}
+
+// Moments of the mixture: sum_k w_k (mean), and likewise for second moments.
+TEST(InitialStatesTest, MixtureLaw) {
+  constexpr size_t kChains = 200'000;
+  std::vector<float> first;
+  std::vector<float> second;
+  std::vector<float> product;
+  std::vector<float> of_one;  // products of deviations of component 0
+  for (size_t chain = 0; chain < kChains; ++chain) {
+    const std::vector<float> state = Draw(TwoGaussians(), 5, chain, 2);
+    first.push_back(state[0]);
+    second.push_back(state[1]);
+    product.push_back(state[0] * state[1]);
+    // 4 deviations from the other one, which never gets there.
+    if (state[0] < 0) of_one.push_back((state[0] + 3) * (state[1] - 1));
+  }
+  // Means 0.25 * -3 + 0.75 * 2 and 0.25 - 0.75; second moments
+  // 0.25 * (1 + 9) + 0.75 * (0.25 + 4) and 0.25 * 2 + 0.75 * 5.
+  ExpectMoments(first, 0.75, 5.6875 - 0.5625);
+  ExpectMoments(second, -0.5, 4.25 - 0.25);
+  // E xy = 0.25 * (0.6 - 3) + 0.75 * -2.
+  const Moments of_product = MomentsOf(product);
+  EXPECT_NEAR(of_product.mean, -2.1,
+              5 * std::sqrt(of_product.variance / kChains));
+  EXPECT_NEAR(static_cast<double>(of_one.size()) / kChains, 0.25,
+              5 * std::sqrt(0.25 * 0.75 / kChains) + 0.002);
+  EXPECT_NEAR(MomentsOf(of_one).mean, 0.6, 0.05);
+}
+
+// Fourth moments tell the mixture from one Gaussian of its first two.
+TEST(InitialStatesTest, MixtureLawIsNoGaussian) {
+  std::vector<float> first;
+  for (size_t chain = 0; chain < 100'000; ++chain) {
+    first.push_back(Draw(TwoGaussians(), 6, chain, 2)[0]);
+  }
+  // E (x - m)^4 = sum_k w_k (3 s^4 + 6 s^2 d^2 + d^4), d = mu_k - m.
+  const auto term = [](double w, double variance, double d) {
+    return w * (3 * variance * variance + 6 * variance * d * d + d * d * d * d);
+  };
+  const double want = term(0.25, 1, -3.75) + term(0.75, 0.25, 1.25);
+  EXPECT_NEAR(MomentsOf(first).fourth, want, 0.03 * want);
 }
 
 }  // namespace

@@ -147,6 +147,36 @@ INSTANTIATE_TEST_SUITE_P(
                   "domain: expected no bounds, since it is binary"},
         BadConfig{"domain { kind: BINARY } initial { normal { stddev: 1 } }",
                   "initial: expected a law of a binary domain, got normal"},
+        BadConfig{"initial { mixture { } }",
+                  "initial.mixture: number of components: expected 1 to 1024"},
+        BadConfig{"initial { mixture { component { weight: 0 mean: [1, 1, 1] "
+                  "stddev: 1 } } }",
+                  "initial.mixture.component[0].weight"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1] "
+                  "stddev: 1 } } }",
+                  "component[0].mean: expected 3 values"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1, 1] "
+                  "} } }",
+                  "component[0]: expected either covariance or stddev, got "
+                  "none"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1, 1] "
+                  "stddev: [1, 2] } } }",
+                  "component[0].stddev: expected 1 or 3 values, got 2"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1, 1] "
+                  "stddev: [1, 0, 1] } } }",
+                  "component[0].stddev"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1, 1] "
+                  "covariance: [1, 2, 0, 2, 1, 0, 0, 0, 1] } } }",
+                  "got one that is not positive definite"},
+        BadConfig{"initial { mixture { component { weight: 1 mean: [1, 1, 1] "
+                  "covariance: [1, 0, 0, 0.5, 1, 0, 0, 0, 1] } } }",
+                  "got one that is not symmetric"},
+        BadConfig{"domain { lower: 0 upper: 1 } initial { mixture { component "
+                  "{ weight: 1 mean: [0, 1, 2] stddev: 1 } } }",
+                  "values within the domain, [0, 1], got 2"},
+        BadConfig{"domain { kind: BINARY } initial { mixture { component "
+                  "{ weight: 1 mean: [0, 1, 1] stddev: 1 } } }",
+                  "expected a law of a binary domain, got mixture"},
         BadConfig{"initial { bernoulli { p: 0.5 } }",
                   "initial: expected a law of a continuous domain"},
         BadConfig{"domain { kind: BINARY } initial { bernoulli { p: 2 } }",
