@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
+#include "tests/testing/temp_dir.h"
 
 #include "basin/v1/models.grpc.pb.h"
 
@@ -186,6 +189,34 @@ TEST(Families, GaussianRbmSamplesByGibbs) {
     product += double{states[at]} * states[at + 1];
   }
   EXPECT_NEAR(product / 20000, want.cross, 5 * std::sqrt(30.0 / 20000));
+}
+
+// Chains that hardly move are where the initial law put them.
+TEST(Families, ChainsStartFromAMixtureOfGaussians) {
+  const TempDir folder;
+  std::filesystem::create_directories(folder.path() + "/start/1");
+  std::ofstream(folder.path() + "/start/config.pbtxt")
+      << "family: MIXTURE mixture { component { weight: 1 mean: [0, 0] "
+         "covariance: 9 } } initial { mixture { component { weight: 1 "
+         "mean: [-3, 1] covariance: [1, 0.6, 0.6, 1] } component { weight: 3 "
+         "mean: [2, -1] stddev: [0.5, 2] } } }";
+  ServerProcess::Options options;
+  options.models = folder.path();
+  const ServerProcess server(options);
+  v1::SampleRequest request = FeatureRequest("start", 5000, 1);
+  request.mutable_transition()->mutable_ula()->set_step_size(1e-9);
+  const SampleAnswer answer = Sample(server, request);
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  ExpectMean(Column(answer.States(), 2, 0), 0.75, std::sqrt(5.125));
+  ExpectMean(Column(answer.States(), 2, 1), -0.5, 2);
+
+  request.mutable_transition()->mutable_mala()->set_step_size(0.1);
+  request.mutable_annealing()->set_levels(50);
+  request.mutable_annealing()->set_weights(
+      v1::SampleRequest::Annealing::IMPORTANCE);
+  EXPECT_THAT(
+      Sample(server, request).status,
+      IsError(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr("got a mixture")));
 }
 
 TEST(Families, BoltzmannMachineInLayers) {
