@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include <absl/strings/str_cat.h>
 
@@ -45,12 +46,15 @@ std::string ChangedContext(const ModelInfo& model,
   return "";
 }
 
-// Of one row of the context. Nothing is said of labels that are no class.
-int32_t LabelOf(const ContextInput& input, absl::Span<const float> row) {
+// Of one row of the context; nothing if its label is none that states can have.
+std::optional<int32_t> LabelOf(const ContextInput& input,
+                               absl::Span<const float> row) {
+  if (HasDefault(input, row)) return kNoReplayLabel;
   const float value = row[static_cast<size_t>(input.offset)];
-  const bool is_label = value >= 0 && value < kMaxReplayLabels &&
-                        value == std::floor(value) && !HasDefault(input, row);
-  return is_label ? static_cast<int32_t>(value) : kNoReplayLabel;
+  if (!(value >= 0 && value < kMaxReplayLabels) || value != std::floor(value)) {
+    return std::nullopt;
+  }
+  return static_cast<int32_t>(value);
 }
 
 bool IsOtherBox(const SampleSpec& spec, const ModelInfo& model) {
@@ -86,8 +90,10 @@ ReplayLaw ReplayLawOf(const SampleSpec& spec, const ModelInfo& model) {
   const auto chains = static_cast<size_t>(spec.chains);
   law.labels.reserve(chains);
   for (size_t chain = 0; chain < chains; ++chain) {
-    law.labels.push_back(
-        LabelOf(*input, context.subspan(one ? 0 : chain * width, width)));
+    const auto label =
+        LabelOf(*input, context.subspan(one ? 0 : chain * width, width));
+    if (!label.has_value()) law.other = absl::StrCat("context.", input->name);
+    law.labels.push_back(label.value_or(kNoReplayLabel));
   }
   return law;
 }

@@ -65,6 +65,11 @@ absl::Status CheckSame(absl::string_view role,
                        const std::optional<ModelIdentity>& then,
                        const std::optional<ModelIdentity>& now) {
   if (then == now) return absl::OkStatus();
+  if (then.has_value() && then->name.empty()) {
+    return absl::FailedPreconditionError(
+        "resume_token: of an older server, which did not say which models its "
+        "chains depend on: start new ones from its draws with init.states");
+  }
   if (!then.has_value() || !now.has_value() || then->name != now->name) {
     const auto name = [](const std::optional<ModelIdentity>& model) {
       return model.has_value() ? model->name : std::string("no model");

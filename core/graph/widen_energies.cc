@@ -142,14 +142,19 @@ class LinearForms {
   std::vector<bool> has_sum_;  // by ValueId
 };
 
-// The energy of `form` in double; its terms' values are named by `mapped`.
+// The energy of `form` in double; its terms' values are named by `mapped`, and
+// those that are there in double already by `wide`.
 ValueId Emit(const LinearForms::Form& form, const Shape& shape,
-             const std::vector<ValueId>& mapped, GraphBuilder& builder) {
+             const std::vector<ValueId>& mapped, std::vector<ValueId>& wide,
+             GraphBuilder& builder) {
   std::vector<ValueId> energies;
   CombineAttrs attributes;
   for (const LinearForms::Term& term : form.terms) {
-    energies.push_back(
-        builder.ToFloat64(builder.Reshape(mapped[At(term.value)], shape)));
+    ValueId& known = wide[At(term.value)];
+    if (known == GraphBuilder::kNoValue || builder.shape(known) != shape) {
+      known = builder.ToFloat64(builder.Reshape(mapped[At(term.value)], shape));
+    }
+    energies.push_back(known);
     attributes.weights.push_back(term.weight);
   }
   if (form.constant != 0) {
@@ -167,11 +172,12 @@ absl::StatusOr<Graph> WidenEnergies(const Graph& graph) {
   const LinearForms forms(graph);
   GraphBuilder builder;
   std::vector<ValueId> mapped(At(graph.size()), GraphBuilder::kNoValue);
+  std::vector<ValueId> wide(At(graph.size()), GraphBuilder::kNoValue);
   for (ValueId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     if (node.op == Op::kToFloat64) {
       if (const auto form = forms.Of(node.inputs[0])) {
-        mapped[At(id)] = Emit(*form, node.shape, mapped, builder);
+        mapped[At(id)] = Emit(*form, node.shape, mapped, wide, builder);
         continue;
       }
     }

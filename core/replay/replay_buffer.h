@@ -19,8 +19,8 @@ namespace basin {
 
 // The label of states that have none.
 inline constexpr int32_t kNoReplayLabel = -1;
-// Labels are 0 to this, less one.
-inline constexpr int32_t kMaxReplayLabels = (1 << 24) - 1;
+// Labels are 0 to this, less one: each write looks at all that have states.
+inline constexpr int32_t kMaxReplayLabels = 1024;
 
 // States drawn to start chains from. Row i of a request starts from
 // states[i]; slots[i] is where it came from, or kFresh for a chain that the

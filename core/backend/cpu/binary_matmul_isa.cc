@@ -68,12 +68,10 @@ void FillTable(const float* weights, float* table) {
   for (int j = 0; j < kVectors; ++j) {
     Lanes sums[kEntries];
     sums[0] = Lanes{};
-#pragma GCC unroll 4
-    for (int bit = 0; bit < kGroup; ++bit) {
-      const Lanes weight = w[bit * kVectors + j];
-#pragma GCC unroll 8
-      for (int i = 0; i < 1 << bit; ++i)
-        sums[(1 << bit) + i] = sums[i] + weight;
+#pragma GCC unroll 16
+    for (int i = 1; i < kEntries; ++i) {
+      const int highest = i < 2 ? 0 : i < 4 ? 1 : i < 8 ? 2 : 3;  // bit of i
+      sums[i] = sums[i - (1 << highest)] + w[highest * kVectors + j];
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kEntries; ++i) entries[i * kVectors + j] = sums[i];

@@ -10,8 +10,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
+
+#include <absl/strings/str_cat.h>
 
 #include "core/backend/cpu/binary_matmul_loops.h"
 #include "core/backend/cpu/dnnl_kernel.h"
@@ -80,9 +83,12 @@ class BinaryMatmulKernel : public Kernel {
     const dnnl::memory::desc desc(
         {loops_.panels() * loops_.groups() * Loops::kGroup * Loops::kColumns},
         dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
+    // Weights of the same bytes are one constant, whatever their shape.
+    const std::string name =
+        absl::StrCat(transposed ? "turned binary panels " : "binary panels ",
+                     loops_.inner, " x ", loops_.columns);
     panels_ = input.weights.PackedFrom(
-        w, transposed ? "turned binary panels" : "binary panels", desc, desc,
-        [&] { return PanelsOf(loops_, w, transposed); });
+        w, name, desc, desc, [&] { return PanelsOf(loops_, w, transposed); });
     const auto take = [this](size_t bytes) {
       const size_t at = scratch_bytes_;
       scratch_bytes_ += Aligned(bytes);

@@ -24,17 +24,9 @@ constexpr int64_t kRowBlock = 6;
 constexpr int64_t kLeastSteadyRest = 4;
 
 bool HasSteadyKernels() {
-  static const bool has = [] {
-    switch (dnnl::get_effective_cpu_isa()) {
-      case dnnl::cpu_isa::sse41:
-      case dnnl::cpu_isa::avx:
-      case dnnl::cpu_isa::avx2:
-      case dnnl::cpu_isa::avx2_vnni:
-        return false;
-      default:
-        return true;
-    }
-  }();
+  static const bool has =
+      (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) ==
+      dnnl_cpu_isa_avx512_core;
   return has;
 }
 

@@ -132,6 +132,29 @@ TEST(BinaryMatmulTest, LayersOfAStateAreBinaryToo) {
   EXPECT_FALSE(std::isnan(results[0].data<float>()[80]));
 }
 
+// Their bytes are those of one constant.
+TEST(BinaryMatmulTest, EqualWeightsOfOtherShapesAreOtherWeights) {
+  const auto ones = [](const Shape& shape) {
+    return Tensor::Of<float>(
+        shape,
+        std::vector<float>(static_cast<size_t>(shape.num_elements()), 0.5F));
+  };
+  GraphBuilder b;
+  const auto input = [&b](const char* name, int64_t width) {
+    return b.Input(name, {2, width}, InputAttrs::Values::kBinary);
+  };
+  const ValueId wide = b.Matmul(input("x", 36), b.Constant(ones({36, 35})), {});
+  const ValueId tall = b.Matmul(input("y", 35), b.Constant(ones({35, 36})), {});
+  ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build({wide, tall}));
+  std::vector<Tensor> inputs = {ones({2, 36}), ones({2, 35})};
+  for (Tensor& x : inputs) {
+    for (float& value : x.mutable_data<float>()) value = 1;
+  }
+  ASSERT_OK_AND_ASSIGN(const auto results, RunOnCpu(graph, inputs));
+  for (const float value : results[0].data<float>()) EXPECT_EQ(value, 18);
+  for (const float value : results[1].data<float>()) EXPECT_EQ(value, 17.5F);
+}
+
 // Where tables would be mostly empty, any numbers are multiplied.
 TEST(BinaryMatmulTest, SmallProductsAreOrdinaryOnes) {
   for (const Size& size : {Size{2, 8, 64}, Size{2, 64, 8}}) {
