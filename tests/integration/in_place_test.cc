@@ -1,6 +1,5 @@
 // Replay buffers whose every row stays one chain, over gRPC.
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,8 +21,8 @@
 namespace basin::testing {
 namespace {
 
-// Puts states into a replay buffer of 8, whose first coordinates (or bits)
-// say which is which; then samples with these clamped, again and again.
+// Puts states into a replay buffer of 8, all different in their first
+// coordinates (or bits); then samples from it, again and again.
 struct ReplayCase {
   const char* name;
   const char* model;
@@ -53,9 +52,8 @@ std::vector<ReplayCase> InPlaceCases() {
            {2},
            1,
            [](T& t) { t.mutable_random_walk()->set_step_size(1); }},
-          {"Gibbs", "spins", {3, 3}, 3, [](T& t) { t.mutable_gibbs(); }},
-          {"SiteMetropolis", "spins", {3, 3}, 3, [](T& t) {
-             t.mutable_site_metropolis();
+          {"Mala", "tagged", {2}, 1, [](T& t) {
+             t.mutable_mala()->set_step_size(0.1);
            }}};
 }
 
@@ -92,18 +90,40 @@ void Insert(const ServerProcess& server, const ReplayCase& one,
   ASSERT_TRUE(writer->Finish().ok());
 }
 
-// From the buffer's states, with their tags clamped.
+// From the buffer's states.
 v1::SampleRequest ReplayRequest(const ReplayCase& one, uint64_t seed) {
   v1::SampleRequest request = FeatureRequest(one.model, kSlots, 3);
   one.fill(*request.mutable_transition());
   request.mutable_replay();
   request.set_seed(seed);
-  v1::Tensor& mask = *request.mutable_clamp()->mutable_mask();
-  mask.set_dtype(v1::BOOL);
-  for (const int64_t dim : one.shape) mask.add_shape(dim);
-  mask.set_data(std::string(one.tag_size, '\1') +
-                std::string(one.width() - one.tag_size, '\0'));
   return request;
+}
+
+// Which of `chains` each chain of `request` went on from, where it has come to
+// `ends`: the one that brings it there again. Chains of the same random
+// numbers that start apart stay apart, but for those that have met: -1.
+std::vector<int64_t> Origins(const ServerProcess& server, const ReplayCase& one,
+                             v1::SampleRequest request,
+                             const std::vector<std::vector<float>>& chains,
+                             const std::vector<std::vector<float>>& ends) {
+  std::vector<int64_t> shape = one.shape;
+  shape.insert(shape.begin(), kSlots);
+  std::vector<int64_t> origins(kSlots, -1);
+  for (int64_t shift = 0; shift < kSlots; ++shift) {
+    std::vector<float> begins;
+    for (int64_t chain = 0; chain < kSlots; ++chain) {
+      const auto& begin = chains[(chain + shift) % kSlots];
+      begins.insert(begins.end(), begin.begin(), begin.end());
+    }
+    *request.mutable_states() = FloatTensor(shape, begins);
+    const auto found = RowsOf(Sample(server, request).States(), one.width());
+    for (int64_t chain = 0; chain < kSlots; ++chain) {
+      if (found[chain] != ends[chain]) continue;
+      EXPECT_EQ(origins[chain], -1) << "two chains have met";
+      origins[chain] = (chain + shift) % kSlots;
+    }
+  }
+  return origins;
 }
 
 TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
@@ -122,39 +142,25 @@ TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
     }
   }
   Insert(server, one, start);
-  // By tag, where each chain is.
+  // By slot, where each chain is.
   std::vector<std::vector<float>> chains = RowsOf(start, width);
-  const auto chain_of = [&](const std::vector<float>& state) {
-    const auto tag_end = static_cast<int64_t>(one.tag_size);
-    return std::find_if(chains.begin(), chains.end(), [&](const auto& chain) {
-      return std::equal(state.begin(), state.begin() + tag_end, chain.begin());
-    });
-  };
   std::map<uint64_t, std::vector<int64_t>> orders;  // by seed
   for (uint64_t round = 1; round <= 6; ++round) {
-    v1::SampleRequest request = ReplayRequest(one, round % 2);
+    const v1::SampleRequest request = ReplayRequest(one, round % 2);
     const SampleAnswer drawn = Sample(server, request);
     ASSERT_TRUE(drawn.status.ok()) << drawn.status.error_message();
     EXPECT_EQ(drawn.summary.replay_written(), kSlots);
     const auto ends = RowsOf(drawn.States(), width);
     ASSERT_EQ(ends.size(), size_t{kSlots});
-    // The same chains from where the last round has left each of them.
-    std::vector<float> begins;
-    for (const auto& end : ends) {
-      const auto chain = chain_of(end);
-      ASSERT_NE(chain, chains.end());
-      begins.insert(begins.end(), chain->begin(), chain->end());
+    // From where the last round has left them, each once.
+    const std::vector<int64_t> order =
+        Origins(server, one, request, chains, ends);
+    EXPECT_THAT(order, ::testing::UnorderedElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+    for (int64_t chain = 0; chain < kSlots; ++chain) {
+      ASSERT_GE(order[chain], 0) << "in round " << round;
+      chains[order[chain]] = ends[chain];
     }
-    std::vector<int64_t> shape = one.shape;
-    shape.insert(shape.begin(), kSlots);
-    *request.mutable_states() = FloatTensor(shape, begins);
-    EXPECT_EQ(Sample(server, request).States(), drawn.States());
     // A seed draws the same slots in every round: each has kept its chain.
-    std::vector<int64_t> order;
-    for (const auto& end : ends) {
-      order.push_back(chain_of(end) - chains.begin());
-      *chain_of(end) = end;
-    }
     const auto earlier = orders.emplace(round % 2, order).first;
     EXPECT_EQ(order, earlier->second) << "in round " << round;
   }

@@ -343,6 +343,9 @@ std::vector<DependenceCase> DependenceCases() {
       r.mutable_transition()->mutable_random_walk()->set_step_size(1);
       *r.mutable_states() = FloatTensor({5, 1}, {0, 1, -1, 0.5F, 2});
       r.mutable_annealing()->set_levels(4);
+      if (weights == R::Annealing::POPULATION) {
+        r.mutable_annealing()->set_islands(1);
+      }
       r.mutable_annealing()->set_weights(weights);
       r.mutable_annealing()->mutable_base()->set_name("wide");
     };

@@ -19,6 +19,7 @@ ModelInfo LabelledModel() {
   ModelInfo model = SmallModel();
   model.context = {{.name = "image", .shape = Shape({2}), .default_value = 0},
                    {.name = std::string(kLabelInput),
+                    .shape = Shape({1}),
                     .default_value = -1,
                     .lower = -1,
                     .upper = 9,

@@ -21,7 +21,7 @@ class QuadraticFunction final : public ModelFunction {
   }
   void SetContext(const float* /*context*/) override {}
   absl::Status ClassEnergies(int /*rows*/, const float* /*x*/,
-                             float* /*class_energies*/) override {
+                             double* /*class_energies*/) override {
     return absl::UnimplementedError("no classes");
   }
 

@@ -75,8 +75,8 @@ TEST(PlanAllocationTest, OurOwnKernelsAllocateNothing) {
 }
 
 // oneDNN puts the arguments of each call into a small map of its own (a
-// convolution may be a call for each 128 tiles); what grows with the rows is in
-// the workspace.
+// convolution may be a call for each 64 tiles, where more would not be summed
+// alike); what grows with the rows is in the workspace.
 TEST(PlanAllocationTest, OneDnnAllocatesItsArgumentsOnly) {
   std::mt19937 random(1);
   GraphBuilder b;
@@ -88,7 +88,7 @@ TEST(PlanAllocationTest, OneDnnAllocatesItsArgumentsOnly) {
   const ValueId z = b.Matmul(flat, v);
   ASSERT_OK_AND_ASSIGN(const Graph graph, std::move(b).Build({z}));
   const Allocations run = AllocationsOfARun(graph);
-  EXPECT_LE(run.count, 150);
+  EXPECT_LE(run.count, 250);
   EXPECT_LE(run.largest, 4096);
 }
 

@@ -75,7 +75,7 @@ TEST(ReplayLabelTest, LabelsShareTheCapacityEvenly) {
   EXPECT_THAT(Held(*buffer),
               UnorderedElementsAre(5, 1'000'003, 1'000'004, 2'000'001));
   EXPECT_THAT(buffer->Insert(States({1}), kMaxReplayLabels),
-              StatusIs(kInvalid, HasSubstr("label: expected 0 to 16777214")));
+              StatusIs(kInvalid, HasSubstr("label: expected 0 to 1023")));
 }
 
 TEST(ReplayLabelTest, LabelsComeBack) {
