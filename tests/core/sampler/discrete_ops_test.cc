@@ -125,10 +125,10 @@ class DiscreteOpsTest : public ::testing::TestWithParam<Size> {
     ops->ProposeByGradient(tile);
     keep_proposal();
     const DiscreteOps::MoveDensity move = {.from = tile.position,
-                                       .grad_energy = tile.grad_energy,
-                                       .to = tile.proposal,
-                                       .sign = 1,
-                                       .log_density = tile.log_ratio};
+                                           .grad_energy = tile.grad_energy,
+                                           .to = tile.proposal,
+                                           .sign = 1,
+                                           .log_density = tile.log_ratio};
     ops->AddSiteLogProbability(tile, move);
     ops->ProposeAllSites(tile);
     keep_proposal();
@@ -206,10 +206,10 @@ TEST_P(DiscreteOpsTest, RowsWithoutAMoveStay) {
   EXPECT_EQ(one.host().proposal, start);
   one.host().log_ratio.assign(DiscreteTile::kRows, 0.5);
   const DiscreteOps::MoveDensity move = {.from = one.tile().position,
-                                     .grad_energy = one.tile().grad_energy,
-                                     .to = one.tile().proposal,
-                                     .sign = 1,
-                                     .log_density = one.tile().log_ratio};
+                                         .grad_energy = one.tile().grad_energy,
+                                         .to = one.tile().proposal,
+                                         .sign = 1,
+                                         .log_density = one.tile().log_ratio};
   ops->AddSiteLogProbability(one.tile(), move);
   ops->AddAllSitesLogProbability(one.tile(), move);
   EXPECT_EQ(one.host().log_ratio,
@@ -227,11 +227,12 @@ TEST_P(DiscreteOpsTest, GradientsThatAreNotFiniteAreSeen) {
   one.host().grad_energy.assign(start.size(), std::nanf(""));
   for (const bool all : {false, true}) {
     all ? ops->ProposeAllSites(one.tile()) : ops->ProposeByGradient(one.tile());
-    const DiscreteOps::MoveDensity move = {.from = one.tile().position,
-                                       .grad_energy = one.tile().grad_energy,
-                                       .to = one.tile().proposal,
-                                       .sign = -1,
-                                       .log_density = one.tile().log_ratio};
+    const DiscreteOps::MoveDensity move = {
+        .from = one.tile().position,
+        .grad_energy = one.tile().grad_energy,
+        .to = one.tile().proposal,
+        .sign = -1,
+        .log_density = one.tile().log_ratio};
     one.host().log_ratio.assign(DiscreteTile::kRows, 0);
     if (all) {
       ops->AddAllSitesLogProbability(one.tile(), move);
