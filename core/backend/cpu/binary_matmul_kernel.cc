@@ -29,11 +29,6 @@ using Loops = BinaryMatmulLoops;
 constexpr int64_t kMinColumns = Loops::kColumns / 2;
 constexpr int64_t kMinInner = 32;
 
-size_t Aligned(size_t bytes) {
-  constexpr size_t kAlignment = 64;
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // Whether `id` is made of elements of inputs of zeros and ones.
 bool IsBinary(const Graph& graph, ValueId id) {
   const Node& node = graph.node(id);
@@ -91,7 +86,7 @@ class BinaryMatmulKernel : public Kernel {
         w, name, desc, desc, [&] { return PanelsOf(loops_, w, transposed); });
     const auto take = [this](size_t bytes) {
       const size_t at = scratch_bytes_;
-      scratch_bytes_ += Aligned(bytes);
+      scratch_bytes_ += AlignedSize(bytes);
       return at;
     };
     tables_ = take(Loops::kTables * Loops::kEntries * Loops::kColumns *

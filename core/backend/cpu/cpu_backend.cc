@@ -14,6 +14,7 @@
 #include "core/backend/backend.h"
 #include "core/backend/cpu/channels_last.h"
 #include "core/backend/cpu/cpu_plan.h"
+#include "core/backend/cpu/dnnl_kernel.h"
 #include "core/backend/cpu/tile_ops_cpu.h"
 #include "core/backend/cpu/weight_store.h"
 #include "core/base/cpu_isa.h"
@@ -77,10 +78,6 @@ void CapDnnlIsa() {
       dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41);
       break;
   }
-}
-
-bool DnnlHas(dnnl_cpu_isa_t isa) {
-  return (dnnl_get_effective_cpu_isa() & isa) == isa;
 }
 
 // All that results depend on: "x86-64-v4+bf16".

@@ -10,12 +10,6 @@
 namespace basin {
 namespace {
 
-constexpr size_t kAlignment = 64;  // bytes
-
-size_t Aligned(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // See SteadyRows(). Tried for every count up to this one, in all sizes of K
 // and N; beyond, rows are divided into blocks of other sizes, or summed in
 // other orders where K and N are large.
@@ -24,9 +18,7 @@ constexpr int64_t kRowBlock = 6;
 constexpr int64_t kLeastSteadyRest = 4;
 
 bool HasSteadyKernels() {
-  static const bool has =
-      (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) ==
-      dnnl_cpu_isa_avx512_core;
+  static const bool has = DnnlHas(dnnl_cpu_isa_avx512_core);
   return has;
 }
 
@@ -39,6 +31,15 @@ DnnlMemory RowsOf(DnnlMemory matrix, int64_t begin, int64_t count) {
 }
 
 }  // namespace
+
+size_t AlignedSize(size_t bytes) {
+  constexpr size_t kAlignment = 64;  // bytes
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool DnnlHas(dnnl_cpu_isa_t isa) {
+  return (dnnl_get_effective_cpu_isa() & isa) == isa;
+}
 
 int64_t MaxSteadyRows() {
   return HasSteadyKernels() ? std::numeric_limits<int64_t>::max()
@@ -140,7 +141,7 @@ DnnlMemory DnnlKernel::Scratch(const dnnl::memory::desc& desc) {
   memory.desc = desc;
   memory.place = DnnlMemory::Place::kScratch;
   memory.offset = scratch_bytes_;
-  scratch_bytes_ += Aligned(desc.get_size());
+  scratch_bytes_ += AlignedSize(desc.get_size());
   return memory;
 }
 

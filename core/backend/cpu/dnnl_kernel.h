@@ -78,6 +78,12 @@ class DnnlKernel : public Kernel {
 // Primitive attributes of all our primitives.
 dnnl::primitive_attr DnnlAttributes();
 
+// `bytes` brought up to the alignment of scratch memory.
+size_t AlignedSize(size_t bytes);
+
+// Whether oneDNN may use all of `isa` here, in what --max_isa leaves.
+bool DnnlHas(dnnl_cpu_isa_t isa);
+
 // oneDNN's products for AVX2 and older sets sum some rows in another order
 // than the rest: six rows are taken at a time, and the last one, two or three
 // of them otherwise, and so are rows of large products. All rows are summed

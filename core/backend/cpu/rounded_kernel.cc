@@ -8,21 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
 #include <vector>
 
+#include "core/backend/cpu/dnnl_kernel.h"
 #include "core/backend/cpu/kernel.h"
 #include "core/base/status_macros.h"
 
 namespace basin {
 namespace {
-
-constexpr size_t kAlignment = 64;  // bytes
-
-size_t Aligned(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
 
 // To the nearest bfloat16, ties to even. NaNs stay NaNs.
 float Rounded(float value) {
@@ -99,10 +93,7 @@ class RoundedKernel : public Kernel {
 
 }  // namespace
 
-bool MultipliesBFloat16() {
-  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) ==
-         dnnl_cpu_isa_avx512_core;
-}
+bool MultipliesBFloat16() { return DnnlHas(dnnl_cpu_isa_avx512_core); }
 
 KernelOr CreateRoundedKernel(const KernelInput& input, KernelFactory create) {
   std::vector<const Tensor*> constants = input.constants;
@@ -120,7 +111,7 @@ KernelOr CreateRoundedKernel(const KernelInput& input, KernelFactory create) {
     const auto elements =
         static_cast<size_t>(input.graph.shape(value).num_elements());
     factors.push_back({value, elements, factor_bytes});
-    factor_bytes += Aligned(elements * sizeof(float));
+    factor_bytes += AlignedSize(elements * sizeof(float));
   }
   const KernelInput exact = {input.graph,  input.id,  input.weights,
                              input.engine, constants, Precision::kFloat32};
