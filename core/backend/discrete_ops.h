@@ -35,6 +35,8 @@ struct NeighbourField {
     kNone,
     kStride,   // see below, and the state holds first .. first + 2 kRun - 1
     kUniform,  // that, and the same weight or bias for all
+    kAlike,    // that, and all neighbours' runs are uniform with one weight:
+               // what matters is how many neighbours are 1
   };
   // neighbours[k, i] = first + 2 l, but for l = odd_lane.
   struct Run {
@@ -47,8 +49,10 @@ struct NeighbourField {
   struct SiteRun {
     int32_t first = 0;
     float bias = 0;
+    float weight = 0;  // kAlike
     Kind kind = Kind::kNone;
   };
+  static constexpr int64_t kMostAlike = 7;  // degree
 
   int64_t sites = 0;                    // n, those of the block
   int64_t degree = 0;                   // k = 0 .. degree - 1

@@ -73,12 +73,25 @@ std::vector<Field::Run> RunsOf(const Conditional& block) {
   return runs;
 }
 
-// NeighbourField::site_runs of the block.
-std::vector<Field::SiteRun> SiteRunsOf(const Conditional& block) {
+// NeighbourField::site_runs of the block, whose `neighbours` are its runs.
+std::vector<Field::SiteRun> SiteRunsOf(
+    const Conditional& block, const std::vector<Field::Run>& neighbours) {
   std::vector<Field::SiteRun> runs;
+  const size_t degree = block.table->weights.size() / block.variables;
   for (int64_t i = 0; i + Field::kRun <= block.variables; i += Field::kRun) {
     runs.push_back(
         SiteRunOf(&block.sites[i], &block.table->bias[i], block.table->sites));
+    const auto first = neighbours.begin() + i / Field::kRun * degree;
+    const bool alike =
+        runs.back().kind == Field::Kind::kUniform && degree > 0 &&
+        degree <= Field::kMostAlike &&
+        std::all_of(first, first + degree, [&](const Field::Run& run) {
+          return run.kind == Field::Kind::kUniform &&
+                 run.weight == first->weight;
+        });
+    if (!alike) continue;
+    runs.back().kind = Field::Kind::kAlike;
+    runs.back().weight = first->weight;
   }
   return runs;
 }
@@ -121,9 +134,10 @@ absl::Status BlockTables::Add(const Conditional& conditional) {
     BASIN_ASSIGN_OR_RETURN(block.field.weights, Upload(table.weights));
     BASIN_ASSIGN_OR_RETURN(block.field.bias, Upload(table.bias));
     if (conditional.classes == 0) {
-      BASIN_ASSIGN_OR_RETURN(block.field.runs, Upload(RunsOf(conditional)));
+      const std::vector<Field::Run> runs = RunsOf(conditional);
+      BASIN_ASSIGN_OR_RETURN(block.field.runs, Upload(runs));
       BASIN_ASSIGN_OR_RETURN(block.field.site_runs,
-                             Upload(SiteRunsOf(conditional)));
+                             Upload(SiteRunsOf(conditional, runs)));
     }
   }
   const int64_t width = std::max<int64_t>(conditional.classes, 1);

@@ -108,7 +108,10 @@ TEST(CommandLine, AConfigFileGivesFlagsAndFlagsOverrideIt) {
 // SIGTERM while a request runs: health turns, new requests are refused, the
 // running one ends well, and so does the server.
 TEST(Drain, RunningWorkFinishesAndNewWorkIsRefused) {
-  ServerProcess server;
+  ServerProcess::Options options;
+  // Longer than a sanitizer's build takes for the work below.
+  options.flags = {"--drain_timeout=10m"};
+  ServerProcess server(options);
   const auto stub = v1::Sampler::NewStub(server.channel());
   grpc::ClientContext context;
   const auto reader = stub->Sample(&context, MixtureRequest(64, 200'000));

@@ -11,6 +11,10 @@
 #include "core/base/normal.h"
 #include "core/base/philox.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace basin::BASIN_ISA {
 namespace {
 
@@ -45,14 +49,12 @@ BASIN_HOST_DEVICE Lanes Broadcast(float value) { return value - Lanes{}; }
 constexpr LaneNumbers kElements = {0, 1, 4, 5, 2, 3, 6, 7};
 
 // Between the order of elements and that of lanes: its own inverse.
-BASIN_HOST_DEVICE Lanes Reordered(const Lanes& lanes) {
+template <typename Vector>
+BASIN_HOST_DEVICE Vector Reordered(const Vector& lanes) {
   using Pairs = double __attribute__((vector_size(sizeof(Lanes))));
-  Pairs pairs;
-  __builtin_memcpy(&pairs, &lanes, sizeof(pairs));
-  pairs = __builtin_shufflevector(pairs, pairs, 0, 2, 1, 3);
-  Lanes reordered;
-  __builtin_memcpy(&reordered, &pairs, sizeof(reordered));
-  return reordered;
+  const auto pairs = reinterpret_cast<Pairs>(lanes);
+  return reinterpret_cast<Vector>(
+      __builtin_shufflevector(pairs, pairs, 0, 2, 1, 3));
 }
 
 // Elements 0, 2, ... of a and b.
@@ -72,7 +74,10 @@ BASIN_HOST_DEVICE Lanes SecondAsEven(const Lanes& values, const Lanes& a) {
 
 constexpr LaneNumbers kElements = {0, 1, 2, 3};
 
-BASIN_HOST_DEVICE Lanes Reordered(const Lanes& lanes) { return lanes; }
+template <typename Vector>
+BASIN_HOST_DEVICE Vector Reordered(const Vector& lanes) {
+  return lanes;
+}
 BASIN_HOST_DEVICE Lanes Even(const Lanes& a, const Lanes& b) {
   return __builtin_shufflevector(a, b, 0, 2, 4, 6);
 }
@@ -137,7 +142,7 @@ BASIN_HOST_DEVICE void AddRunOfNeighbours(const NeighbourField& field,
   using Kind = NeighbourField::Kind;
   const NeighbourField::SiteRun& own = field.site_runs[begin / kRun];
   const NeighbourField::Run* runs = field.runs + begin / kRun * field.degree;
-  const bool uniform = own.kind == Kind::kUniform;
+  const bool uniform = own.kind == Kind::kUniform || own.kind == Kind::kAlike;
   Lanes sums[kVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
@@ -286,8 +291,132 @@ void SetCoordinates(const ChainTile& tile, const BlockLaw& law,
   }
 }
 
-void DrawBits(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
-              const uint32_t* words) {
+// Which words draw a 1 where c of `degree` neighbours are 1 that all weigh the
+// same: those with word >> 9 below below[c]. One sum of the field, one
+// probability and one threshold for all such sites.
+class CountTable {
+ public:
+  // Does nothing if these are what it has.
+  void Prepare(const NeighbourField::SiteRun& run, int64_t degree, float beta) {
+    const bool same = run.bias == bias_ && run.weight == weight_ &&
+                      degree == degree_ && beta == beta_;
+    if (same) return;
+    bias_ = run.bias;
+    weight_ = run.weight;
+    degree_ = degree;
+    beta_ = beta;
+    float parameter = bias_;
+    finite_ = true;
+    for (int64_t c = 0; c <= degree; ++c) {
+      const float logit = beta * parameter;
+      finite_ = finite_ && logit - logit == 0;
+      below_[c] = finite_ ? Below(logit) : 0;
+      parameter += weight_;
+    }
+  }
+
+  // Whether all laws are finite.
+  bool finite() const { return finite_; }
+
+  // below[c], for the numbers c of all lanes.
+  BASIN_HOST_DEVICE LaneNumbers operator[](const LaneNumbers& count) const {
+#if defined(__AVX2__)
+    const __m256i below =
+        _mm256_load_si256(reinterpret_cast<const __m256i*>(below_));
+    return reinterpret_cast<LaneNumbers>(
+        _mm256_permutevar8x32_epi32(below, reinterpret_cast<__m256i>(count)));
+#else
+    LaneNumbers below = below_[0] - LaneNumbers{};
+    for (int32_t c = 1; c <= degree_; ++c) {
+      below = count >= c ? below_[c] - LaneNumbers{} : below;
+    }
+    return below;
+#endif
+  }
+
+ private:
+  static constexpr int32_t kWords = 1 << 23;
+
+  // How many of the kWords values of word >> 9 DrawBernoulli() makes 1.
+  static int32_t Below(float logit) {
+    const auto draws = [logit](int32_t number) {
+      return DrawBernoulli(logit, static_cast<uint32_t>(number) << 9) == 1.0F;
+    };
+    // About, and then exactly.
+    auto below =
+        static_cast<int32_t>(kWords / (1.0 + ExpOfDouble(-Clamp(logit))));
+    while (below < kWords && draws(below)) ++below;
+    while (below > 0 && !draws(below - 1)) --below;
+    return below;
+  }
+
+  static double Clamp(float logit) {
+    constexpr float kLargest = 20.0F;
+    return logit < -kLargest ? -kLargest : logit > kLargest ? kLargest : logit;
+  }
+
+  float bias_ = 0;
+  float weight_ = 0;
+  int64_t degree_ = -1;
+  float beta_ = 0;
+  bool finite_ = false;
+  alignas(32) int32_t below_[NeighbourField::kMostAlike + 1] = {};
+};
+
+// Draws the run of alike sites from `begin` on of the state x, with `words`.
+BASIN_HOST_DEVICE void DrawAlike(const NeighbourField& field, int64_t begin,
+                                 const CountTable& table, const uint32_t* words,
+                                 float* x) {
+  const NeighbourField::Run* runs = field.runs + begin / kRun * field.degree;
+  // Of the sites' neighbours, and of those beside them.
+  Lanes both[2 * kVectors] = {};
+  for (int64_t k = 0; k < field.degree; ++k) {
+    const float* from = x + runs[k].first;
+#pragma GCC unroll 8
+    for (int v = 0; v < 2 * kVectors; ++v) {
+      both[v] += LoadInOrder(from + v * kLanes);
+    }
+  }
+  Lanes ones[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    ones[v] = Even(both[2 * v], both[2 * v + 1]);
+  }
+  for (int64_t k = 0; k < field.degree; ++k) {
+    const int32_t odd = runs[k].odd_lane;
+    if (odd < 0) continue;
+    const Lanes change =
+        Broadcast(x[field.neighbours[k * field.sites + begin + odd]] -
+                  x[runs[k].first + 2 * odd]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      ones[v] += kElements == odd - v * kLanes ? change : Lanes{};
+    }
+  }
+  float* to = x + field.site_runs[begin / kRun].first;
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    LaneNumbers numbers;
+    __builtin_memcpy(&numbers, words + v * kLanes, sizeof(numbers));
+    numbers = Reordered(numbers);
+    using Words = uint32_t __attribute__((vector_size(sizeof(Lanes))));
+    numbers =
+        reinterpret_cast<LaneNumbers>(reinterpret_cast<Words>(numbers) >> 9);
+    const LaneNumbers is_one =
+        numbers < table[__builtin_convertvector(ones[v], LaneNumbers)];
+    constexpr int32_t kOne = 0x3F800000;
+    StoreEven(reinterpret_cast<Lanes>(is_one & kOne), to + 2 * v * kLanes);
+  }
+}
+
+// Whether the `count` sites from `begin` on start with a run of alike ones.
+bool StartsAlike(const NeighbourField& field, int64_t begin, int count) {
+  return begin % kRun == 0 && count >= kRun &&
+         field.site_runs[begin / kRun].kind == NeighbourField::Kind::kAlike;
+}
+
+void DrawBitsOf(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
+                const uint32_t* words) {
   alignas(64) float value[kPiece];
   const float beta = tile.coefficients[piece.row].beta;
   const float* parameter = ParametersOf(tile, law, piece);
@@ -300,6 +429,39 @@ void DrawBits(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
   } else {
     SetCoordinates(tile, law, piece, value);
   }
+}
+
+void DrawBits(const ChainTile& tile, const BlockLaw& law, const Piece& piece,
+              const uint32_t* words, CountTable& table) {
+  const NeighbourField* field = law.field;
+  if (field == nullptr || tile.scale != nullptr || law.sites == nullptr) {
+    DrawBitsOf(tile, law, piece, words);
+    return;
+  }
+  float* x = tile.position + piece.row * tile.dimension;
+  const float beta = tile.coefficients[piece.row].beta;
+  int others = 0;  // not drawn yet, before l
+  const auto draw_others = [&](int l) {
+    if (others == 0) return;
+    DrawBitsOf(tile, law, {piece.row, piece.first + l - others, others},
+               words + l - others);
+    others = 0;
+  };
+  for (int l = 0; l < piece.count;) {
+    const int64_t begin = piece.first + l;
+    if (StartsAlike(*field, begin, piece.count - l)) {
+      table.Prepare(field->site_runs[begin / kRun], field->degree, beta);
+      if (table.finite()) {
+        draw_others(l);
+        DrawAlike(*field, begin, table, words + l, x);
+        l += kRun;
+        continue;
+      }
+    }
+    ++others;
+    ++l;
+  }
+  draw_others(piece.count);
 }
 
 // The class whose share of the sum holds a uniform number of it.
@@ -372,13 +534,14 @@ void ToNormals(const PhiloxBatch& batch, int k, int count, float* xi) {
 void DrawBlock(const ChainTile& tile, const BlockLaw& law,
                uint32_t first_quad) {
   alignas(64) float xi[kPiece];
+  CountTable table;
   for (int row = 0; row < tile.rows; ++row) {
     VisitWords(tile, row, law.variables, first_quad,
                [&](int64_t first, int count, const PhiloxBatch& batch, int k) {
                  const Piece piece = {row, first, count};
                  switch (law.kind) {
                    case BlockLaw::Kind::kBernoulli:
-                     DrawBits(tile, law, piece, batch.word[k]);
+                     DrawBits(tile, law, piece, batch.word[k], table);
                      break;
                    case BlockLaw::Kind::kCategorical:
                      DrawClasses(tile, law, piece, batch.word[k]);

@@ -97,6 +97,68 @@ BASIN_HOST_DEVICE void DrawPhilox(int count, PhiloxBatch& batch) {
   for (int l = 0; l < count; l += kLanes) DrawPhiloxLanes(l, batch);
 }
 
+// Words of eight blocks, in the low halves of 64-bit lanes: those of the blocks
+// 0, 2, 4, 6, and of 1, 3, 5, 7. High halves hold anything, which saves most of
+// what moving 32-bit words about costs.
+struct PhiloxWords {
+  __m256i even, odd;
+};
+BASIN_HOST_DEVICE PhiloxWords Alike(uint32_t word) {
+  const __m256i all = _mm256_set1_epi32(static_cast<int>(word));
+  return {all, all};
+}
+BASIN_HOST_DEVICE PhiloxWords MulWide(const PhiloxWords& a, __m256i factor) {
+  return {_mm256_mul_epu32(a.even, factor), _mm256_mul_epu32(a.odd, factor)};
+}
+BASIN_HOST_DEVICE PhiloxWords High(const PhiloxWords& product) {
+  return {_mm256_srli_epi64(product.even, 32),
+          _mm256_srli_epi64(product.odd, 32)};
+}
+BASIN_HOST_DEVICE PhiloxWords Xor(const PhiloxWords& a, const PhiloxWords& b,
+                                  __m256i key) {
+  return {a.even ^ b.even ^ key, a.odd ^ b.odd ^ key};
+}
+
+// batch.word becomes what Philox() makes of `count` blocks with one key: of
+// `start`, and of those that follow in the first word. What lies behind them
+// may be overwritten.
+BASIN_HOST_DEVICE void DrawPhiloxFrom(uint64_t key, const PhiloxBlock& start,
+                                      int count, PhiloxBatch& batch) {
+  constexpr int kLanes = 8;
+  __m256i keys[10][2];
+  auto key0 = static_cast<uint32_t>(key);
+  auto key1 = static_cast<uint32_t>(key >> 32);
+  for (auto& each : keys) {
+    each[0] = _mm256_set1_epi32(static_cast<int>(key0));
+    each[1] = _mm256_set1_epi32(static_cast<int>(key1));
+    key0 += kPhiloxWeyl[0];
+    key1 += kPhiloxWeyl[1];
+  }
+  const __m256i factor0 = _mm256_set1_epi32(static_cast<int>(kPhiloxFactor[0]));
+  const __m256i factor1 = _mm256_set1_epi32(static_cast<int>(kPhiloxFactor[1]));
+  const __m256i numbers = _mm256_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0);
+  for (int first = 0; first < count; first += kLanes) {
+    PhiloxWords w[4] = {Alike(start.word[0] + static_cast<uint32_t>(first)),
+                        Alike(start.word[1]), Alike(start.word[2]),
+                        Alike(start.word[3])};
+    w[0].even = _mm256_add_epi32(w[0].even, numbers);
+    w[0].odd = _mm256_add_epi32(w[0].even, _mm256_set1_epi32(1));
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+      const PhiloxWords p = MulWide(w[0], factor0);
+      const PhiloxWords q = MulWide(w[2], factor1);
+      w[0] = Xor(High(q), w[1], keys[round][0]);
+      w[1] = q;
+      w[2] = Xor(High(p), w[3], keys[round][1]);
+      w[3] = p;
+    }
+    for (int k = 0; k < 4; ++k) {
+      *reinterpret_cast<__m256i*>(batch.word[k] + first) =
+          _mm256_blend_epi32(w[k].even, _mm256_slli_epi64(w[k].odd, 32), 0xAA);
+    }
+  }
+}
+
 #else
 
 // As above. Round by round for all, in products of 32 bits: compilers make
@@ -124,6 +186,13 @@ BASIN_HOST_DEVICE void DrawPhilox(int count, PhiloxBatch& batch) {
     weyl0 += kPhiloxWeyl[0];
     weyl1 += kPhiloxWeyl[1];
   }
+}
+
+// As above.
+BASIN_HOST_DEVICE void DrawPhiloxFrom(uint64_t key, const PhiloxBlock& start,
+                                      int count, PhiloxBatch& batch) {
+  SetCounters(key, start, 0, count, batch);
+  DrawPhilox(count, batch);
 }
 
 #endif

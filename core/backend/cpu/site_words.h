@@ -30,8 +30,7 @@ BASIN_HOST_DEVICE void VisitWords(const ChainTile& tile, int row, int64_t n,
     const PhiloxBlock counter =
         DrawCounter(first_quad + static_cast<uint32_t>(begin), tile.chain[row],
                     tile.step[row], static_cast<uint8_t>(DrawPurpose::kNoise));
-    SetCounters(tile.seed[row], counter, 0, blocks, batch);
-    DrawPhilox(blocks, batch);
+    DrawPhiloxFrom(tile.seed[row], counter, blocks, batch);
     for (int k = 0; k < 4; ++k) {
       const int64_t first = k * quads + begin;
       const int64_t rest = n - first;

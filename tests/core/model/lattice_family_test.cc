@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/backend/cpu/discrete_ops_cpu.h"
+#include "tests/core/backend/host_tile.h"
 #include "tests/core/model/evaluate.h"
 #include "tests/core/model/family_fixture.h"
 #include "tests/testing/status_matchers.h"
@@ -276,6 +278,65 @@ TEST(LatticeFamilyTest, ServedLawsAreThoseOfTheEnergies) {
       }
     }
     EXPECT_EQ(covered, std::vector<int>(d, 1));
+  }
+}
+
+// Sites that count their neighbours are drawn as those that sum them, bit for
+// bit, with every instruction set: by logits near 0, and so far from it that
+// one value is all but certain.
+TEST(LatticeFamilyTest, AlikeSitesAreDrawnLikeAnyOther) {
+  constexpr int kRows = 3;
+  const ModelFolder folder;
+  for (const std::string lattice :
+       {"size: [64, 64] coupling: 0.44", "size: [40, 96] coupling: -1.3",
+        "size: [12, 64] coupling: 0.3 boundary: FREE field: 0.2",
+        "size: [4, 6, 66] coupling: 0.21 field: -0.07",
+        "size: [64, 64] coupling: 9"}) {
+    SCOPED_TRACE(lattice);
+    folder.Write("m",
+                 absl::StrCat("family: LATTICE lattice { ", lattice, " }"));
+    ASSERT_OK_AND_ASSIGN(const auto model, folder.Load("m"));
+    const int64_t d = model->info().dimension;
+    Workspace workspace;
+    ASSERT_OK(model->backend().Reserve(workspace, model->workspace_bytes()));
+    const auto function = model->Bind(4, workspace);
+    for (const CpuIsa isa : {CpuIsa::kBaseline, CpuIsa::kV3, CpuIsa::kV4}) {
+      if (isa > DetectedIsa()) continue;
+      const auto ops = CreateCpuDiscreteOps(isa);
+      HostTile counted(kRows, d);
+      for (float& x : counted.position) x = 1;
+      for (int row = 0; row < kRows; ++row) {
+        counted.coefficients[row].beta = 0.5F + 0.5F * static_cast<float>(row);
+      }
+      HostTile summed(kRows, d);
+      summed.position = counted.position;
+      summed.coefficients = counted.coefficients;
+      int64_t alike = 0;
+      for (uint64_t step = 0; step < 8; ++step) {
+        counted.step.assign(kRows, step);
+        summed.step.assign(kRows, step);
+        for (int block = 0; block < function->blocks(); ++block) {
+          const float* x = counted.tile().position;
+          ASSERT_OK_AND_ASSIGN(BlockLaw law, function->LawOf(block, kRows, x));
+          for (int64_t run = 0; run < law.variables / NeighbourField::kRun;
+               ++run) {
+            alike +=
+                law.field->site_runs[run].kind == NeighbourField::Kind::kAlike
+                    ? 1
+                    : 0;
+          }
+          std::vector<float> parameter(kRows * law.variables);
+          ops->EvaluateField(law, kRows, d, parameter.data());
+          ops->DrawBlock(counted.tile(), law, 7);
+          law.field = nullptr;
+          law.parameter = parameter.data();
+          ops->DrawBlock(summed.tile(), law, 7);
+          ASSERT_EQ(counted.position, summed.position)
+              << "step " << step << ", block " << block;
+        }
+      }
+      EXPECT_GT(alike, 0);
+    }
   }
 }
 
