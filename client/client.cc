@@ -247,6 +247,7 @@ class GrpcClient final : public Client {
                                    const CallOptions& options) override;
   absl::StatusOr<int64_t> ReplayInsert(const v1::ModelRef& model,
                                        const v1::Tensor& states,
+                                       std::optional<int64_t> label,
                                        const CallOptions& options) override;
 
   absl::StatusOr<v1::ListModelsResponse> ListModels(
@@ -434,6 +435,7 @@ absl::StatusOr<Array> GrpcClient::ReplayDraw(
 
 absl::StatusOr<int64_t> GrpcClient::ReplayInsert(const v1::ModelRef& model,
                                                  const v1::Tensor& states,
+                                                 std::optional<int64_t> label,
                                                  const CallOptions& options) {
   CallScope call(options);
   v1::ReplayInsertResponse response;
@@ -442,6 +444,7 @@ absl::StatusOr<int64_t> GrpcClient::ReplayInsert(const v1::ModelRef& model,
     v1::ReplayInsertRequest request;
     *request.mutable_model() = model;
     *request.mutable_states() = part;
+    if (label) request.set_label(*label);
     if (!writer->Write(request)) break;
   }
   writer->WritesDone();

@@ -140,7 +140,7 @@ class Client {
   // Durable when it returns. Returns how many states were added.
   virtual absl::StatusOr<int64_t> ReplayInsert(
       const v1::ModelRef& model, const v1::Tensor& states,
-      const CallOptions& options = {}) = 0;
+      std::optional<int64_t> label, const CallOptions& options = {}) = 0;
   // Returns how many states were removed.
   virtual absl::StatusOr<int64_t> ReplayClear(
       const v1::ModelRef& model, const CallOptions& options = {}) = 0;

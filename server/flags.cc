@@ -145,6 +145,7 @@ void AddLimits(CLI::App& app, ServerOptions& options) {
 }
 
 void DefineFlags(CLI::App& app, ServerOptions& options, std::string& config) {
+  app.set_version_flag("--version", "basin_server " BASIN_VERSION);
   AddPlaces(app, options, config);
   AddEngine(app, options);
   AddLimits(app, options);
@@ -301,6 +302,10 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
     CLI::App second("", "basin_server");
     DefineFlags(second, result.options, config);
     Parse(second, arguments);
+  } catch (const CLI::CallForVersion& version) {
+    result.action = ParsedFlags::Action::kPrint;
+    result.text = absl::StrCat(version.what(), "\n");
+    return result;
   } catch (const CLI::CallForHelp&) {
     CLI::App app("Basin, a server for energy-based models", "basin_server");
     std::string config;

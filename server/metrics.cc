@@ -8,7 +8,6 @@
 
 #include "core/base/check.h"
 #include "core/sampler/transition.h"
-#include "server/version.h"
 
 namespace basin {
 namespace {
@@ -136,8 +135,9 @@ Metrics::Metrics(const DeviceInfo& device)
       .Name("basin_build_info")
       .Help("Always 1")
       .Register(*registry_)
-      .Add(
-          {{"version", kVersion}, {"device", device.kind}, {"isa", device.isa}})
+      .Add({{"version", BASIN_VERSION},
+            {"device", device.kind},
+            {"isa", device.isa}})
       .Set(1);
 }
 

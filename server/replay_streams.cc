@@ -86,7 +86,7 @@ absl::Status ReplayDrawCall::Draw() {
     labels.assign(static_cast<size_t>(count), label);
   }
   const int32_t label = labels.empty() ? kNoReplayLabel : labels.front();
-  if (!replay.buffer->Stats().label_sizes.contains(label)) {
+  if (!replay.buffer->HasStates(label)) {
     const std::string which =
         label == kNoReplayLabel ? "" : absl::StrCat(" for label ", label);
     return absl::FailedPreconditionError(absl::StrCat(

@@ -34,6 +34,8 @@ void ProgressToProto(const SampleProgress& progress,
   if (!std::isnan(progress.mean_energy)) {
     out.set_mean_energy(progress.mean_energy);
   }
+  if (!std::isnan(progress.max_rhat)) out.set_rhat(progress.max_rhat);
+  if (!std::isnan(progress.min_ess)) out.set_ess(progress.min_ess);
 }
 
 void AcceptedToProto(const std::string& request_id, const SampleSpec& spec,
@@ -274,6 +276,13 @@ absl::Status SampleCall::FillPlan(SamplePlan& plan) {
     plan.replay_labels = std::move(law.labels);
   }
   BASIN_ASSIGN_OR_RETURN(draw_, FillInitialStates(info, buffer.get(), plan));
+  if (plan.chains_without_states > 0) {
+    replay_warnings_.push_back(absl::StrCat(
+        plan.chains_without_states, " of ", plan.spec.chains,
+        " chains started from the initial law, for the replay buffer had no "
+        "states for them: it fills with the last states of such requests, and "
+        "with what is inserted"));
+  }
   BASIN_RETURN_IF_ERROR(FillClamped(info, plan));
   DecideWriteBack(plan, law.other, std::move(buffer));
 
@@ -293,10 +302,10 @@ void SampleCall::DecideWriteBack(const SamplePlan& plan,
     replay_ = std::move(buffer);
     return;
   }
-  replay_warning_ = absl::StrCat(
+  replay_warnings_.push_back(absl::StrCat(
       "the last states were not written back to the replay buffer: ", other_law,
       " makes these chains of another law than the buffer's; "
-      "replay.write_back: false says so, too");
+      "replay.write_back: false says so, too"));
 }
 
 absl::Time SampleCall::JobDeadline(JobOptions::OnDeadline on_deadline) const {
@@ -388,7 +397,9 @@ SampleCall::Action SampleCall::End(SampleResult result) {
                                       trace_.values().end());
   TimesToProto({result.queued, result.running, sending_},
                *summary.mutable_timings());
-  if (!replay_warning_.empty()) summary.add_warnings(replay_warning_);
+  for (const std::string& warning : replay_warnings_) {
+    summary.add_warnings(warning);
+  }
   if (replay_ != nullptr) {
     summary.set_replay_written(replay_->WriteBack(
         draw_, SeenStates(result, chains_, model_->info().dimension)));

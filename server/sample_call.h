@@ -94,7 +94,7 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   RequestModels models_;
   std::shared_ptr<ReplayBuffer> replay_;  // to write back into; may be null
   ReplayDraw draw_;
-  std::string replay_warning_;  // why nothing is written back, if one asked
+  std::vector<std::string> replay_warnings_;
 
   // Belong to whoever set writing_ or finished_, until the write is done.
   v1::SampleEvent event_;

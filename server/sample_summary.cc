@@ -22,9 +22,8 @@ constexpr double kLowShare = 0.5;
 constexpr double kHighShare = 1.6;
 
 void WarnOfAcceptance(TransitionKind transition, int64_t dimension,
-                      const SampleResult& result,
+                      const SampleResult& result, double acceptance,
                       std::vector<std::string>& warnings) {
-  const double acceptance = result.acceptance;
   const auto best = TargetAcceptance(transition, dimension);
   if (std::isnan(acceptance) || !best.has_value()) return;
   // Above .95 steps are wasted, whatever the best is.
@@ -38,6 +37,21 @@ void WarnOfAcceptance(TransitionKind transition, int64_t dimension,
       "best)%s",
       acceptance, low ? "low" : "high", low ? "smaller" : "larger", *best,
       step > 0 ? absl::StrFormat("; try %.3g, or adapt", better) : ""));
+}
+
+// A recipe's noisy descent is not meant to mix.
+void WarnOfMixing(const SampleResult& result, double rhat,
+                  std::vector<std::string>& warnings) {
+  constexpr double kGoodRhat = 1.01;
+  const bool mixed = !(rhat > kGoodRhat);
+  if (mixed || result.target.kind == DeclaredTarget::Kind::kRecipe) return;
+  warnings.push_back(absl::StrFormat(
+      "R-hat %.3f is above %.2f: the chains have not mixed; try more steps%s, "
+      "more warmup%s",
+      rhat, kGoodRhat,
+      result.transition.step_size > 0 ? ", another step_size" : "",
+      result.replicas.size() < 2 ? ", or, if modes are far apart, tempering"
+                                 : ""));
 }
 
 void WarnOfSwaps(const SampleResult& result,
@@ -151,10 +165,10 @@ void DiagnosticsToProto(const Diagnostics& diagnostics,
 std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         int64_t chains, int64_t dimension,
                                         const SampleResult& result,
+                                        double acceptance,
                                         const Diagnostics& diagnostics) {
-  constexpr double kGoodRhat = 1.01;
   std::vector<std::string> warnings;
-  WarnOfAcceptance(transition, dimension, result, warnings);
+  WarnOfAcceptance(transition, dimension, result, acceptance, warnings);
   WarnOfSwaps(result, warnings);
   if (result.num_diverged > 0) {
     warnings.push_back(absl::StrFormat(
@@ -162,14 +176,7 @@ std::vector<std::string> SampleWarnings(TransitionKind transition,
         "smaller step_size or a box",
         result.num_diverged, chains));
   }
-  // A recipe's noisy descent is not meant to mix.
-  if (result.target.kind != DeclaredTarget::Kind::kRecipe &&
-      diagnostics.max_rhat > kGoodRhat) {
-    warnings.push_back(absl::StrFormat(
-        "R-hat %.3f is above %.2f: the chains have not mixed; try more steps, "
-        "more warmup or another step_size",
-        diagnostics.max_rhat, kGoodRhat));
-  }
+  WarnOfMixing(result, diagnostics.max_rhat, warnings);
   if (result.truncated) {
     warnings.push_back(
         "the deadline ended the run early: the draws are fewer than asked for");
@@ -209,8 +216,12 @@ void SummaryToProto(TransitionKind transition, int64_t chains,
     EnergiesToProto({chains}, Precision::kFloat64, result.log_weights,
                     *summary.mutable_log_weights());
   }
+  // A path that is gone back ends where the energy is flat.
+  const bool reverse =
+      annealing.direction == AnnealingOptions::Direction::kReverse;
   for (std::string& warning : SampleWarnings(
-           transition, chains, model.dimension, result, diagnostics)) {
+           transition, chains, model.dimension, result,
+           reverse ? result.path_acceptance : result.acceptance, diagnostics)) {
     summary.add_warnings(std::move(warning));
   }
 }

@@ -14,9 +14,11 @@ class SampleEvent_Summary;
 }  // namespace v1
 
 // What looks wrong with a finished run, in words, and what to try.
+// `acceptance`: that by which the step size is judged; NaN = none.
 std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         int64_t chains, int64_t dimension,
                                         const SampleResult& result,
+                                        double acceptance,
                                         const Diagnostics& diagnostics);
 
 // The summary of a finished run but for timings, trace, replay and the resume

@@ -3,7 +3,6 @@
 #include "server/runtime.h"
 #include "server/services.h"
 #include "server/unary_call.h"
-#include "server/version.h"
 
 #include "basin/v1/status.grpc.pb.h"
 
@@ -22,7 +21,7 @@ void LimitsToProto(const RequestLimits& limits, v1::Limits& out) {
 void StatusToProto(const Runtime& runtime, v1::ServerStatus& out) {
   const DeviceInfo& device = runtime.backend->info();
   const SchedulerLoad load = runtime.scheduler->Load();
-  out.set_version(kVersion);
+  out.set_version(BASIN_VERSION);
   out.set_uptime_seconds(
       absl::ToDoubleSeconds(runtime.clock->Now() - runtime.started));
   out.set_device_kind(device.kind);

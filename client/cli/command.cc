@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <regex>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
 
 #include "client/npy.h"
 #include "client/png_grid.h"
@@ -158,6 +160,45 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
                ? std::string()
                : absl::StrCat("expected FILE", ending, ", got ", path);
   };
+}
+
+std::string CheckPositiveInteger(const std::string& text) {
+  int64_t value = 0;
+  return absl::SimpleAtoi(text, &value) && value > 0
+             ? std::string()
+             : absl::StrCat("expected a whole number from 1 on, got ", text);
+}
+
+std::string InOptions(const std::string& message) {
+  static const std::regex kParameter("transition\\.[a-z_]+\\.([a-z_]+)");
+  return absl::StrReplaceAll(
+      std::regex_replace(message, kParameter, "--$1"),
+      // Where the names differ by more than two hyphens.
+      {{"adapt.metric", "--adapt_metric"},
+       {"adapt.step_size", "--adapt"},
+       {"adapt.target_acceptance", "--target_acceptance"},
+       {"annealing.islands", "--islands"},
+       {"annealing.power", "--anneal_power (log_z: --power)"},
+       {"annealing.resample_below", "--resample_below"},
+       {"annealing.schedule", "--schedule"},
+       {"annealing.weights", "--weights"},
+       {"box.lower_each", "--lower_each"},
+       {"box.lower", "--lower"},
+       {"box.upper_each", "--upper_each"},
+       {"box.upper", "--upper"},
+       {"clamp.mask", "--clamp_mask"},
+       {"clamp.values", "--clamp_values"},
+       {"inverse_temperature", "--beta"},
+       {"metric.covariance", "--metric"},
+       {"metric.variance", "--metric"},
+       {"replay.restart_probability", "--restart_probability"},
+       {"stop_when.ess_above", "--stop_ess"},
+       {"stop_when.rhat_below", "--stop_rhat"},
+       {"tempering.ladder", "--ladder"},
+       {"tempering.least", "--tempering"},
+       {"tempering.levels", "--tempering"},
+       {"tempering.swap_every", "--swap_every"},
+       {"tempering.tune", "--tune_ladder"}});
 }
 
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,

@@ -49,6 +49,13 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
 std::function<std::string(const std::string&)> FileNameEndsWith(
     std::string ending);
 
+// A check of an option: a whole number from 1 on.
+std::string CheckPositiveInteger(const std::string& text);
+
+// What a server says of a request's fields, in the names of options: --beta for
+// inverse_temperature.
+std::string InOptions(const std::string& message);
+
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such
 // files in the order of their names. A PNG or an array of one state's shape
 // is one row; an array [k, chains, ...], as `sample` writes it, is k * chains.

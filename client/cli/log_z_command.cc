@@ -111,23 +111,18 @@ absl::StatusOr<SampleResult> RunWithBar(Client& client, const Session& session,
   return result;
 }
 
-// The same path from its end back, and what both directions say together.
-absl::Status RunReverse(Client& client, const Session& session,
-                        const v1::Model& model, const LogZArguments& args,
-                        v1::SampleRequest request,
-                        const v1::SampleEvent::LogZ& forward) {
-  absl::Status status = StartFrom(args.reverse_from, model, request);
+// The same path from its end back.
+absl::StatusOr<SampleResult> RunReverse(Client& client, const Session& session,
+                                        const v1::Model& model,
+                                        const LogZArguments& args,
+                                        v1::SampleRequest request) {
+  const absl::Status status = StartFrom(args.reverse_from, model, request);
   if (!status.ok()) return status;
   v1::SampleRequest::Annealing& annealing = *request.mutable_annealing();
   annealing.set_direction(v1::SampleRequest::Annealing::REVERSE);
   annealing.set_weights(v1::SampleRequest::Annealing::IMPORTANCE);
   annealing.clear_islands();
-  const auto result = RunWithBar(client, session, request);
-  if (!result.ok()) return result.status();
-  const v1::SampleEvent::LogZ& reverse = result->summary.log_z();
-  absl::PrintF("%s%s", LogZText(reverse), BracketText(forward, reverse));
-  PrintWarnings(result->summary);
-  return absl::OkStatus();
+  return RunWithBar(client, session, request);
 }
 
 absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
@@ -138,15 +133,27 @@ absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
   if (!model.ok()) return model.status();
   const auto request = MakeRequest(*ref, *model, args);
   if (!request.ok()) return request.status();
+  // First the one that asks more of its model.
+  std::optional<SampleResult> reverse;
+  if (!args.reverse_from.empty()) {
+    auto run = RunReverse(*client, session, *model, args, *request);
+    if (!run.ok()) {
+      return absl::Status(
+          run.status().code(),
+          absl::StrCat("--reverse_from: ", run.status().message()));
+    }
+    reverse = *std::move(run);
+  }
   const auto result = RunWithBar(*client, session, *request);
   if (!result.ok()) return result.status();
   absl::PrintF("%s", SummaryText(*result));
   PrintForConfig(*ref, *request, *result);
   PrintWarnings(result->summary);
-  if (!args.reverse_from.empty()) {
-    const absl::Status status = RunReverse(*client, session, *model, args,
-                                           *request, result->summary.log_z());
-    if (!status.ok()) return status;
+  if (reverse.has_value()) {
+    absl::PrintF(
+        "%s%s", LogZText(reverse->summary.log_z()),
+        BracketText(result->summary.log_z(), reverse->summary.log_z()));
+    PrintWarnings(reverse->summary);
   }
   if (args.log_weights_out.empty()) return absl::OkStatus();
   const absl::Status written =
@@ -160,7 +167,7 @@ constexpr const char* kDescription =
     "importance sampling (Neal 2001): chains start from the initial law, go "
     "through --levels energies from there to the model's, and each ends with "
     "a weight whose mean is Z. Too few levels show as few effective "
-    "weights.";
+    "weights. Needs an exact transition.";
 
 // Where the path begins, and from which end it is gone.
 void AddPathArguments(CLI::App& log_z, LogZArguments& args) {
@@ -199,7 +206,7 @@ void AddLogZCommand(CLI::App& app, Session& session, Action& action) {
   const auto args = std::make_shared<LogZArguments>();
   AddModelArguments(*log_z, args->model);
   log_z->add_option("--chains", args->chains, "number of weights")
-      ->check(CLI::PositiveNumber)
+      ->check(&CheckPositiveInteger)
       ->capture_default_str();
   log_z
       ->add_option("--levels", args->levels,

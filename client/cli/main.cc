@@ -7,10 +7,12 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 #include <absl/strings/string_view.h>
@@ -46,7 +48,7 @@ void CancelOnInterrupt(basin::client::Cancellation cancellation) {
 
 // One line that says what to do.
 std::string Describe(const absl::Status& status, const Session& session) {
-  std::string text(status.message());
+  std::string text = basin::client::InOptions(std::string(status.message()));
   // gRPC's own words for a server that is not there.
   if (absl::IsUnavailable(status) &&
       (absl::StrContains(text, "failed to connect") ||
@@ -96,6 +98,37 @@ class Formatter final : public CLI::Formatter {
   static constexpr size_t kWidth = 78;
 };
 
+// "model, sample or score", of the commands of `app`.
+std::string CommandsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    names.push_back(command->get_name());
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// One line that says what was wrong with the command line. CLI11 says that a
+// command is missing where one is mistyped.
+std::string UsageText(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* at = app;
+  std::string name = "basin";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    absl::StrAppend(&name, " ", at->get_name());
+  }
+  std::string text = absl::StrReplaceAll(error.what(), {{"\n", "; "}});
+  const std::vector<std::string> rest = app->remaining(true);
+  const bool no_command = at->get_require_subcommand_min() > 0;
+  if (no_command) {
+    text = absl::StrCat(
+        rest.empty() ? "a command is missing"
+                     : absl::StrCat("there is no command '", rest[0], "'"),
+        "; expected ", CommandsOf(*at));
+  }
+  return absl::StrCat("basin: ", text, " (", name, " --help explains ",
+                      no_command ? "each" : "it", ")\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -112,11 +145,8 @@ int main(int argc, char** argv) {
   app.add_option("--timeout", session.timeout_seconds,
                  "seconds after which a call is given up; 0 = never")
       ->capture_default_str();
-  app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return absl::StrCat(
-        "basin: ", absl::StrReplaceAll(error.what(), {{"\n", "; "}}),
-        " (basin --help explains each command)\n");
-  });
+  app.set_version_flag("--version", "basin " BASIN_VERSION);
+  app.failure_message(&UsageText);
   Action action;
   basin::client::AddModelCommands(app, session, action);
   basin::client::AddSampleCommand(app, session, action);

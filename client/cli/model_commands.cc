@@ -67,9 +67,10 @@ void PrintReadyModel(const v1::Model& model) {
   PrintField("initial law", model.initial());
   PrintField("transitions", absl::StrJoin(model.transitions(), ", "));
   PrintField("default transition",
-             absl::StrFormat("%s, %d steps",
-                             DescribeTransition(model.default_transition()),
-                             model.default_steps()));
+             model.has_default_transition()
+                 ? DescribeTransition(model.default_transition())
+                 : "none: --transition names one");
+  PrintField("default steps", absl::StrCat(model.default_steps()));
   if (model.replay().capacity() > 0) {
     PrintField("replay buffer",
                absl::StrFormat("%d states, restart probability %g, %s, %s",
@@ -79,7 +80,9 @@ void PrintReadyModel(const v1::Model& model) {
                                model.replay().read_policy()));
   }
   PrintField("parameters", HumanNumber(model.parameters()));
-  PrintField("operators", absl::StrJoin(model.operators(), ", "));
+  if (!model.operators().empty()) {
+    PrintField("operators", absl::StrJoin(model.operators(), ", "));
+  }
   PrintField("memory", HumanBytes(model.memory_bytes()));
   PrintField("precision", model.precision_note().empty()
                               ? model.precision()

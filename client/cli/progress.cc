@@ -71,6 +71,12 @@ void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar) {
   if (progress.has_acceptance()) {
     absl::StrAppendFormat(&note, "  acceptance %.3f", progress.acceptance());
   }
+  if (progress.has_rhat()) {
+    absl::StrAppendFormat(&note, "  R-hat %.3f", progress.rhat());
+  }
+  if (progress.has_ess()) {
+    absl::StrAppendFormat(&note, "  ESS %.0f", progress.ess());
+  }
   bar.Update(progress.chain_steps_done(), progress.chain_steps_total(), note);
 }
 

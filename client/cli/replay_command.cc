@@ -1,6 +1,7 @@
-// basin replay NAME stats|draw|insert|clear|snapshot.
+// basin replay stats|draw|insert|clear|snapshot NAME.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <absl/strings/match.h>
@@ -18,6 +19,7 @@ struct ReplayArguments {
   std::string model;
   int64_t count = 64;
   std::string path;
+  std::optional<int64_t> label;
 };
 
 absl::Status PrintStats(const Session& session, const v1::ModelRef& model) {
@@ -27,6 +29,9 @@ absl::Status PrintStats(const Session& session, const v1::ModelRef& model) {
   absl::PrintF("version      %d\n", stats->model_version());
   absl::PrintF("states       %d of %d, %s\n", stats->size(), stats->capacity(),
                HumanBytes(stats->bytes()));
+  for (const auto& [label, size] : stats->label_sizes()) {
+    absl::PrintF("  label %-4d %d\n", label, size);
+  }
   absl::PrintF("inserted     %d\n", stats->inserts());
   absl::PrintF("written back %d\n", stats->write_backs());
   absl::PrintF("drawn        %d, of which %d started afresh\n", stats->draws(),
@@ -45,17 +50,25 @@ absl::Status Draw(const Session& session, const v1::ModelRef& model,
   v1::ReplayDrawRequest request;
   *request.mutable_model() = model;
   request.set_count(arguments.count);
+  if (arguments.label) request.set_label(*arguments.label);
   const auto states = client->ReplayDraw(request, session.call_options());
   if (!states.ok()) return states.status();
-  if (!absl::EndsWithIgnoreCase(arguments.path, ".png")) {
-    return WriteNpy(arguments.path, *states);
+  absl::Status written;
+  if (absl::EndsWithIgnoreCase(arguments.path, ".png")) {
+    const auto info = client->GetModel(model.name(), session.call_options());
+    if (!info.ok()) return info.status();
+    const bool box = info->has_domain();
+    written =
+        WritePngGrid(arguments.path, *states,
+                     box ? static_cast<float>(info->domain().lower()) : 0.0F,
+                     box ? static_cast<float>(info->domain().upper()) : 1.0F);
+  } else {
+    written = WriteNpy(arguments.path, *states);
   }
-  const auto info = client->GetModel(model.name(), session.call_options());
-  if (!info.ok()) return info.status();
-  const bool box = info->has_domain();
-  return WritePngGrid(arguments.path, *states,
-                      box ? static_cast<float>(info->domain().lower()) : 0.0F,
-                      box ? static_cast<float>(info->domain().upper()) : 1.0F);
+  if (written.ok()) {
+    absl::PrintF("wrote %d states to %s\n", states->shape[0], arguments.path);
+  }
+  return written;
 }
 
 absl::Status Insert(const Session& session, const v1::ModelRef& model,
@@ -65,8 +78,8 @@ absl::Status Insert(const Session& session, const v1::ModelRef& model,
   if (!info.ok()) return info.status();
   const auto states = ReadInputs(arguments.path, *info);
   if (!states.ok()) return states.status();
-  const auto inserted =
-      client->ReplayInsert(model, *states, session.call_options());
+  const auto inserted = client->ReplayInsert(model, *states, arguments.label,
+                                             session.call_options());
   if (!inserted.ok()) return inserted.status();
   absl::PrintF("inserted %d states\n", *inserted);
   return absl::OkStatus();
@@ -95,11 +108,10 @@ void AddReplayCommand(CLI::App& app, Session& session, Action& action) {
       app.add_subcommand("replay", "the replay buffer of a model");
   replay->require_subcommand(1);
   const auto arguments = std::make_shared<ReplayArguments>();
-  replay
-      ->add_option("NAME", arguments->model, "the model, NAME or NAME:VERSION")
-      ->required();
   const auto add = [&](const char* name, const char* help, auto run) {
     CLI::App* sub = replay->add_subcommand(name, help);
+    sub->add_option("NAME", arguments->model, "the model, NAME or NAME:VERSION")
+        ->required();
     sub->callback([&session, &action, arguments, run] {
       action = [&session, arguments, run]() -> absl::Status {
         const auto model = ParseModel(arguments->model);
@@ -114,8 +126,15 @@ void AddReplayCommand(CLI::App& app, Session& session, Action& action) {
         return PrintStats(s, model);
       });
   CLI::App* draw = add("draw", "draws states into a file", &Draw);
+  const auto add_label = [&](CLI::App* sub) {
+    sub->add_option("--label", arguments->label,
+                    "classifiers: states of p(x | y) for this y. Default: of "
+                    "p(x)");
+  };
   draw->add_option("--count", arguments->count, "how many states")
+      ->check(&CheckPositiveInteger)
       ->capture_default_str();
+  add_label(draw);
   draw->add_option("--out", arguments->path, "FILE.npy or FILE.png")
       ->check(FileNameEndsWith(".npy", ".png"))
       ->required();
@@ -125,7 +144,8 @@ void AddReplayCommand(CLI::App& app, Session& session, Action& action) {
       ->add_option("--input", arguments->path,
                    "FILE.npy, FILE.png or a folder of them")
       ->required();
-  add("clear", "removes all states",
+  add_label(insert);
+  add("clear", "removes all states, of every label",
       [](const Session& s, const v1::ModelRef& model, const ReplayArguments&) {
         return Clear(s, model);
       });

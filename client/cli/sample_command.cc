@@ -235,7 +235,7 @@ absl::Status RunSample(const Session& session, SampleArguments args) {
 void AddLengthOptions(CLI::App& sample, SampleArguments& args) {
   constexpr const char* kGroup = "Length";
   sample.add_option("--chains", args.chains, "number of chains")
-      ->check(CLI::PositiveNumber)
+      ->check(&CheckPositiveInteger)
       ->capture_default_str()
       ->group(kGroup);
   sample

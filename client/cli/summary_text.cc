@@ -90,7 +90,7 @@ std::string LogZText(const v1::SampleEvent::LogZ& log_z) {
   absl::StrAppendFormat(&text, "weights      %.1f effective of %d\n",
                         log_z.weight_ess(), log_z.num_weights());
   if (log_z.reliable()) {
-    return text + "reliable     yes: many weights share the sum\n";
+    return text + "reliable     yes: the sum is not that of a few weights\n";
   }
   absl::StrAppend(&text, "reliable     no: read it as ",
                   log_z.from_above() ? "an upper" : "a lower",
@@ -127,7 +127,8 @@ std::string SummaryText(const SampleResult& result) {
                         : ", and a length for each coordinate\n");
   }
   if (summary.has_mean_energy()) {
-    absl::StrAppendFormat(&text, "mean energy  %.6g\n", summary.mean_energy());
+    absl::StrAppendFormat(&text, "mean energy  %.6g of the last states\n",
+                          summary.mean_energy());
   }
   if (summary.has_acceptance()) {
     absl::StrAppendFormat(&text, "acceptance   %.3f\n", summary.acceptance());
@@ -147,7 +148,7 @@ std::string SummaryText(const SampleResult& result) {
 void PrintWarnings(const Summary& summary) {
   std::fflush(stdout);  // they come after the summary
   for (const std::string& warning : summary.warnings()) {
-    absl::FPrintF(stderr, "warning: %s\n", warning);
+    absl::FPrintF(stderr, "warning: %s\n", InOptions(warning));
   }
 }
 

@@ -130,6 +130,7 @@ class ReplayBufferImpl : public ReplayBuffer {
   absl::Status Insert(absl::Span<const float> states, int32_t label) override;
   absl::Status Clear() override;
   absl::Status Snapshot() override;
+  bool HasStates(int32_t label) const override;
   ReplayStats Stats() const override;
 
  private:
@@ -344,6 +345,11 @@ absl::Status ReplayBufferImpl::SnapshotLocked() {
   MutexLock lock(mu_);
   counts_.last_snapshot = absl::FromUnixNanos(source.now_ns);
   return absl::OkStatus();
+}
+
+bool ReplayBufferImpl::HasStates(int32_t label) const {
+  MutexLock lock(mu_);
+  return !pool_.slots_of(label).empty();
 }
 
 ReplayStats ReplayBufferImpl::Stats() const {

@@ -116,6 +116,9 @@ class ReplayBuffer {
   // replaces the old one atomically. FailedPrecondition without a store.
   virtual absl::Status Snapshot() = 0;
 
+  // Whether there are states of `label`, or without one.
+  virtual bool HasStates(int32_t label) const = 0;
+
   virtual ReplayStats Stats() const = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "core/scheduler/convergence_check.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/sampler/diagnostics.h"
@@ -39,12 +40,15 @@ void ConvergenceCheck::Hold(int64_t done, ChainRows& rows,
   }
   const Diagnostics found =
       Diagnose(traces_.Copy((done - warmup_) / keep_every_, ended));
+  const double bulk = found.min_bulk_ess;
+  const double tail = found.min_tail_ess;
+  settings.max_rhat = found.max_rhat;
+  settings.min_ess = std::isnan(bulk) || bulk < tail ? bulk : tail;
   // Written so that an unknown value does not end anything.
   const bool mixed =
-      options_.rhat_below == 0 || found.max_rhat < options_.rhat_below;
+      options_.rhat_below == 0 || settings.max_rhat < options_.rhat_below;
   const bool enough =
-      options_.ess_above == 0 || (found.min_bulk_ess > options_.ess_above &&
-                                  found.min_tail_ess > options_.ess_above);
+      options_.ess_above == 0 || settings.min_ess > options_.ess_above;
   settings.stop = mixed && enough;
 }
 

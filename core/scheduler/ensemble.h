@@ -8,6 +8,7 @@
 // shared their tiles and whatever thread it runs on.
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "core/backend/chain_tile.h"
@@ -64,6 +65,9 @@ struct MovingSettings {
   std::vector<ReplicaSettings> replicas;
   std::vector<float> scale;  // [D], or empty
   bool stop = false;         // end the request here
+  // Of the kept states, when they were last looked at; NaN before.
+  double max_rhat = std::numeric_limits<double>::quiet_NaN();
+  double min_ess = std::numeric_limits<double>::quiet_NaN();  // bulk and tail
 };
 
 // What the replicas of a checked request begin with.

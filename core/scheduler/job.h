@@ -171,6 +171,9 @@ struct SampleProgress {
   int64_t chain_steps_total = 0;
   double acceptance = 0;   // so far; NaN if the transition has none
   double mean_energy = 0;  // of the chains as last seen; NaN before
+  // As SampleSpec::stop_when last saw them; NaN before, and without it.
+  double max_rhat = std::numeric_limits<double>::quiet_NaN();
+  double min_ess = std::numeric_limits<double>::quiet_NaN();  // bulk and tail
 };
 
 struct SampleResult {

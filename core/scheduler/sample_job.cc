@@ -163,7 +163,7 @@ void SampleJobImpl::HoldMeeting(int64_t done) {
   for (size_t i = 0; i < meetings_.size(); ++i) {
     if (next_[i] == done) meetings_[i]->Hold(done, rows_, settings_);
   }
-  SumEnergies();
+  UpdateProgress();
   if (settings_.stop) {
     stopped_at_ = done;
     run_queue_->Complete(*this);
@@ -173,9 +173,11 @@ void SampleJobImpl::HoldMeeting(int64_t done) {
   run_queue_->Resume(*this);
 }
 
-// Meetings move energies between rows.
-void SampleJobImpl::SumEnergies() {
+// Meetings move energies between rows, and look at the kept states.
+void SampleJobImpl::UpdateProgress() {
   MutexLock lock(mu_);
+  max_rhat_ = settings_.max_rhat;
+  min_ess_ = settings_.min_ess;
   total_.energies = 0;
   total_.energy_sum = 0;
   for (int64_t row = 0; row < rows(); row += rows_.replicas) {
@@ -202,6 +204,8 @@ SampleProgress SampleJobImpl::Progress() const {
       total_.energies == 0
           ? kNaN
           : total_.energy_sum / static_cast<double>(total_.energies);
+  progress.max_rhat = max_rhat_;
+  progress.min_ess = min_ess_;
   return progress;
 }
 

@@ -155,7 +155,7 @@ class SampleJobImpl final : public SampleJob, public RowJob {
   void AddMeetings();
   void HoldMeeting(int64_t done);
   void PlanMeetings(int64_t done);
-  void SumEnergies();
+  void UpdateProgress();
   SampleResult MakeResult(const JobEnd& end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DescribeEnsemble(SampleResult* result) const;
   void DescribeResume(const JobEnd& end, SampleResult* result);
@@ -190,6 +190,8 @@ class SampleJobImpl final : public SampleJob, public RowJob {
   int64_t arrived_ ABSL_GUARDED_BY(mu_) = 0;     // rows, at meeting_at_
   int64_t ended_rows_ ABSL_GUARDED_BY(mu_) = 0;  // rows
   ChainTally total_ ABSL_GUARDED_BY(mu_);
+  double max_rhat_ ABSL_GUARDED_BY(mu_) = MovingSettings().max_rhat;
+  double min_ess_ ABSL_GUARDED_BY(mu_) = MovingSettings().min_ess;
   std::vector<int64_t> diverged_ ABSL_GUARDED_BY(mu_);  // chains
   bool done_ ABSL_GUARDED_BY(mu_) = false;
   SampleResult result_ ABSL_GUARDED_BY(mu_);

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
 #include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
 #include "tests/testing/temp_dir.h"
+
+#include "basin/v1/sampler.grpc.pb.h"
 
 namespace basin::testing {
 namespace {
@@ -384,6 +387,28 @@ TEST(StopWhen, EndsOnceItHolds) {
   request.clear_stop_when();
   request.set_steps(answer.summary.steps());
   EXPECT_EQ(SampleOk(request).States(), answer.States());
+}
+
+TEST(StopWhen, ProgressShowsWhatIsWaitedFor) {
+  v1::SampleRequest request = FeatureRequest("gauss_a", 16, 1'000'000);
+  request.mutable_transition()->mutable_mala()->set_step_size(0.9);
+  request.set_keep_every(500);
+  request.mutable_output()->set_states(false);
+  request.mutable_stop_when()->set_ess_above(1e12);
+  grpc::ClientContext context;
+  const auto stub = v1::Sampler::NewStub(Server().channel());
+  const auto reader = stub->Sample(&context, request);
+  v1::SampleEvent event;
+  while (reader->Read(&event)) {
+    if (event.progress().has_rhat()) break;
+  }
+  EXPECT_GT(event.progress().rhat(), 0.9);
+  EXPECT_LT(event.progress().rhat(), 2);
+  EXPECT_GT(event.progress().ess(), 0);
+  context.TryCancel();
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST(StopWhen, WhatDoesNotFitIsRefused) {

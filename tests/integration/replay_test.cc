@@ -136,12 +136,17 @@ TEST(Replay, SamplingWritesBack) {
   const SampleAnswer first = Sample(server, request);
   ASSERT_TRUE(first.status.ok()) << first.status.error_message();
   EXPECT_EQ(first.summary.replay_written(), 20);
+  EXPECT_THAT(first.summary.warnings(),
+              Contains(HasSubstr("20 of 20 chains started from the initial")));
   EXPECT_EQ(ReplayStatsOf(server, kModel).size(), 20);
   // And sampling by default starts there now.
   request.clear_init();
   EXPECT_GT(Sample(server, request).summary.replay_written(), 0);
   request.mutable_replay()->set_write_back(false);
-  EXPECT_EQ(Sample(server, request).summary.replay_written(), 0);
+  const SampleAnswer last = Sample(server, request);
+  EXPECT_EQ(last.summary.replay_written(), 0);
+  EXPECT_THAT(last.summary.warnings(),
+              Not(Contains(HasSubstr("from the initial"))));
 }
 
 // Chains of p(x), p(x | 0) and p(x | 1) have states of their own, and a

@@ -10,9 +10,11 @@
 namespace basin::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr Diagnostics kNothing;
@@ -25,41 +27,58 @@ SampleResult Result(double acceptance) {
 }
 
 TEST(SampleWarnings, GoodRunsHaveNone) {
-  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57),
+  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57), 0.57,
                              {.max_rhat = 1.005, .min_bulk_ess = 500}),
               IsEmpty());
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kUla, 4, 2, Result(kNaN), kNothing),
+      SampleWarnings(TransitionKind::kUla, 4, 2, Result(kNaN), kNaN, kNothing),
       IsEmpty());
 }
 
 TEST(SampleWarnings, AcceptanceSaysWhichWay) {
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.05), kNothing),
+      SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.05), 0.05, kNothing),
       ElementsAre(HasSubstr("acceptance 0.05 is low: a smaller step_size")));
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kRandomWalk, 4, 2, Result(0.95), kNothing),
+      SampleWarnings(TransitionKind::kRandomWalk, 4, 2, Result(0.95), 0.95,
+                     kNothing),
       ElementsAre(HasSubstr("acceptance 0.95 is high: a larger step_size")));
-  EXPECT_THAT(
-      SampleWarnings(TransitionKind::kRandomWalk, 4, 1, Result(0.7), kNothing),
-      IsEmpty());
+  EXPECT_THAT(SampleWarnings(TransitionKind::kRandomWalk, 4, 1, Result(0.7),
+                             0.7, kNothing),
+              IsEmpty());
 }
 
 TEST(SampleWarnings, MixingDivergenceAndDeadline) {
   SampleResult result = Result(kNaN);
   result.num_diverged = 3;
   result.truncated = true;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result,
+  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result, kNaN,
                              {.max_rhat = 1.05, .min_bulk_ess = 10}),
               ElementsAre(HasSubstr("3 of 64 chains diverged"),
                           HasSubstr("R-hat 1.050 is above 1.01"),
                           HasSubstr("deadline")));
 }
 
+TEST(SampleWarnings, WhatHelpsMixingDependsOnTheRun) {
+  const auto warning = [](const SampleResult& result) {
+    return SampleWarnings(TransitionKind::kGibbs, 64, 2, result, kNaN,
+                          {.max_rhat = 1.5})
+        .back();
+  };
+  SampleResult result = Result(kNaN);
+  result.replicas.resize(1);
+  EXPECT_THAT(warning(result),
+              AllOf(Not(HasSubstr("step_size")), HasSubstr("tempering")));
+  result.transition.step_size = 0.1;
+  result.replicas.resize(4);
+  EXPECT_THAT(warning(result),
+              AllOf(HasSubstr("step_size"), Not(HasSubstr("tempering"))));
+}
+
 TEST(SampleWarnings, RecipesAreNotExpectedToMix) {
   SampleResult result = Result(kNaN);
   result.target.kind = DeclaredTarget::Kind::kRecipe;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kJem, 4, 2, result, {3, 10}),
+  EXPECT_THAT(SampleWarnings(TransitionKind::kJem, 4, 2, result, kNaN, {3, 10}),
               IsEmpty());
 }
 
@@ -82,8 +101,10 @@ TEST(SummaryToProto, WhatIsNotDefinedIsAbsent) {
 }
 
 // The weights of 64 chains along a path, of two sizes.
-v1::SampleEvent::Summary WeighedSummary(double path_acceptance,
-                                        double acceptance) {
+v1::SampleEvent::Summary WeighedSummary(
+    double path_acceptance, double acceptance,
+    AnnealingOptions::Direction direction =
+        AnnealingOptions::Direction::kForward) {
   SampleResult result = Result(acceptance);
   result.path_acceptance = path_acceptance;
   result.steps = 1;
@@ -91,6 +112,7 @@ v1::SampleEvent::Summary WeighedSummary(double path_acceptance,
   for (int i = 0; i < 64; ++i) result.log_weights.push_back(0.1 * (i % 2));
   AnnealingOptions annealing;
   annealing.weights = AnnealingOptions::Weights::kImportance;
+  annealing.direction = direction;
   v1::SampleEvent::Summary summary;
   ModelInfo model;
   model.dimension = 2;
@@ -112,6 +134,14 @@ TEST(SummaryToProto, LogZOfFrozenChainsIsNotReliable) {
     EXPECT_THAT(frozen.warnings(),
                 ::testing::Contains(HasSubstr("chains hardly moved")));
   }
+}
+
+// A path that is gone back ends where the energy is flat, and all is accepted.
+TEST(SummaryToProto, AReversePathIsJudgedAlongTheWay) {
+  constexpr auto kReverse = AnnealingOptions::Direction::kReverse;
+  EXPECT_THAT(WeighedSummary(0.9, 1, kReverse).warnings(), IsEmpty());
+  EXPECT_THAT(WeighedSummary(0.2, 1, kReverse).warnings(),
+              ElementsAre(HasSubstr("acceptance 0.20 is low")));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/cli/command.h"
 #include "client/cli/ensemble_arguments.h"
 #include "client/cli/transition_arguments.h"
 #include "client/cli/transition_guide.h"
@@ -102,6 +103,23 @@ TEST(TransitionArgumentsTest, RefusesWhatTheKindHasNot) {
   }
   EXPECT_THROW(TransitionOf({"--transition", "nonesuch"}).IgnoreError(),
                CLI::ValidationError);
+}
+
+TEST(CommandTest, MessagesSpeakOfOptions) {
+  EXPECT_EQ(InOptions("inverse_temperature: expected more than 0, got 0"),
+            "--beta: expected more than 0, got 0");
+  EXPECT_EQ(InOptions("transition.hmc.step_size: expected one"),
+            "--step_size: expected one");
+  EXPECT_EQ(InOptions("box.lower_each: expected [2]; see box.upper"),
+            "--lower_each: expected [2]; see --upper");
+  EXPECT_EQ(InOptions("model: expected a name"), "model: expected a name");
+}
+
+TEST(CommandTest, PositiveIntegersAreCheckedInShort) {
+  EXPECT_EQ(CheckPositiveInteger("1"), "");
+  for (const char* wrong : {"0", "-1", "1.5", "x", "99999999999999999999"}) {
+    EXPECT_THAT(CheckPositiveInteger(wrong), HasSubstr(wrong));
+  }
 }
 
 TEST(TransitionGuideTest, HasEveryTransitionOfTheApiOnce) {

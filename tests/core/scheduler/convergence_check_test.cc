@@ -68,6 +68,28 @@ TEST(ConvergenceCheckTest, ChainsHaveToAgree) {
   EXPECT_FALSE(Stops(apart(2), {.rhat_below = 1.05, .ess_above = 1}, 4));
 }
 
+// What the last look saw is there for progress, whether it ends the run or not.
+TEST(ConvergenceCheckTest, WhatWasSeenIsKept) {
+  const TraceRecorder traces =
+      Recorded(4, [](int64_t, int64_t, double normal) { return normal; });
+  const Diagnostics found = Diagnose(traces.Copy(kDraws, {}));
+  SampleSpec spec;
+  spec.stop_when = {.ess_above = 1e9};
+  spec.keep_every = 1;
+  ChainRows rows;
+  rows.chains = 4;
+  rows.ended.assign(4, 0);
+  MovingSettings settings;
+  ConvergenceCheck(spec, traces).Hold(kDraws, rows, settings);
+  EXPECT_FALSE(settings.stop);
+  EXPECT_EQ(settings.max_rhat, found.max_rhat);
+  EXPECT_EQ(settings.min_ess, std::min(found.min_bulk_ess, found.min_tail_ess));
+  // Nothing is known of too few draws.
+  ConvergenceCheck(spec, traces).Hold(3, rows, settings);
+  EXPECT_TRUE(std::isnan(settings.max_rhat));
+  EXPECT_TRUE(std::isnan(settings.min_ess));
+}
+
 // Of slowly changing width: means are known well, quantiles are not.
 TEST(ConvergenceCheckTest, BulkAndTailHaveToBeEnough) {
   const TraceRecorder traces =
