@@ -183,7 +183,9 @@ void TakeFromFirst(const ModelInfo& first, ModelSettings* settings) {
   info.uint8_scale = first.uint8_scale;
   info.domain = first.domain;
   if (!settings->initial.has_value()) settings->initial = first.initial;
-  if (info.has_default_transition) return;
+  if (info.has_default_transition || !first.has_default_transition) return;
+  // A composition has no conditional laws.
+  if (!CheckFits(first.default_transition.kind, info).ok()) return;
   info.has_default_transition = first.has_default_transition;
   info.default_transition = first.default_transition;
 }

@@ -199,6 +199,10 @@ absl::Status CompleteInitial(ModelSettings* settings) {
   } else {
     BASIN_ASSIGN_OR_RETURN(info.initial, DefaultLaw(info.domain));
   }
+  if (!info.has_default_transition && !info.blocks.empty()) {
+    info.has_default_transition = true;
+    info.default_transition.kind = TransitionKind::kGibbs;
+  }
   if (!info.has_default_transition) return absl::OkStatus();
   const absl::Status fits = CheckFits(info.default_transition.kind, info);
   if (fits.ok()) return fits;

@@ -98,7 +98,8 @@ absl::Status CompleteState(const Shape& shape, ModelSettings* settings);
 
 // Sets info.initial: the law that the configuration names, if it fits
 // info.domain, else the domain's own. Then checks that the default transition
-// fits the domain too. REQUIRES: the domain is known.
+// fits the domain too; without one, gibbs is it where there are blocks.
+// REQUIRES: domain and blocks are known.
 absl::Status CompleteInitial(ModelSettings* settings);
 
 // Sets info.log_z to what the configuration says of this version, or the

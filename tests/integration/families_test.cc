@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
@@ -117,6 +118,64 @@ TEST(Families, ClassifierHasEnergiesOfXAndOfEachClass) {
   const std::vector<float> of_label = Energies(request);
   EXPECT_NEAR(of_label[0], classes[1], 1e-5);
   EXPECT_NEAR(of_label[1], classes[4], 1e-5);
+}
+
+// Mean and variance of x_0 and x_1 under exp(-E(x, y) / 10) in the box, by
+// quadrature of scored energies; y < 0 is E(x).
+struct PlaneLaw {
+  double mean[2], variance[2];
+};
+PlaneLaw LawOfBlobs(int64_t label) {
+  constexpr int kSide = 200;
+  std::vector<float> grid;
+  for (int i = 0; i < kSide; ++i) {
+    for (int j = 0; j < kSide; ++j) {
+      grid.push_back(-4 + 8 * (static_cast<float>(i) + 0.5F) / kSide);
+      grid.push_back(-4 + 8 * (static_cast<float>(j) + 0.5F) / kSide);
+    }
+  }
+  v1::ScoreRequest request = ScoreOf("blobs", {kSide * kSide, 2}, grid);
+  if (label >= 0) request.set_label(label);
+  const std::vector<float> energies = Energies(request);
+  const float least = *std::min_element(energies.begin(), energies.end());
+  double sum = 0, first[2] = {}, second[2] = {};
+  for (size_t at = 0; at < energies.size(); ++at) {
+    const double weight = std::exp((least - energies[at]) / 10);
+    sum += weight;
+    for (size_t k = 0; k < 2; ++k) {
+      const double x = grid[2 * at + k];
+      first[k] += weight * x;
+      second[k] += weight * x * x;
+    }
+  }
+  PlaneLaw law{};
+  for (int k = 0; k < 2; ++k) {
+    law.mean[k] = first[k] / sum;
+    law.variance[k] = second[k] / sum - law.mean[k] * law.mean[k];
+  }
+  return law;
+}
+
+TEST(Families, ClassifierSamplesXAndXGivenTheClass) {
+  v1::SampleRequest request = FeatureRequest("blobs", 2000, 100);
+  request.set_inverse_temperature(0.1);
+  for (const int64_t label : {-1, 0, 1, 2}) {
+    const PlaneLaw law = LawOfBlobs(label);
+    if (label >= 0) request.set_label(label);
+    for (const bool by_gradient : {true, false}) {
+      if (by_gradient) {
+        request.mutable_transition()->mutable_mala()->set_step_size(0.5);
+      } else {
+        request.mutable_transition()->mutable_random_walk()->set_step_size(2);
+      }
+      const std::vector<float> states = States(request);
+      for (int k = 0; k < 2; ++k) {
+        SCOPED_TRACE(absl::StrCat("label ", label, ", x_", k));
+        const std::vector<float> x = Column(states, 2, k);
+        ExpectMean(x, law.mean[k], std::sqrt(law.variance[k]));
+      }
+    }
+  }
 }
 
 TEST(Families, RbmScoresItsFreeEnergy) {
@@ -258,6 +317,24 @@ TEST(Context, EachChainHasItsOwnCondition) {
   for (size_t i = 0; i < xs.size(); ++i) residuals[i] -= std::sin(xs[i]);
   ExpectMean(residuals, 0, 0.1);
   ExpectVariance(residuals, 0, 0.01);
+}
+
+// How energy-based transformers refine a prediction.
+TEST(Context, MinimizeFindsThePredictionOfEachCondition) {
+  constexpr int kChains = 50;
+  v1::SampleRequest request = FeatureRequest("regression", kChains, 300);
+  request.mutable_transition()->mutable_minimize()->set_step_size(0.005);
+  request.mutable_transition()->mutable_minimize()->set_momentum(0.5);
+  std::vector<float> xs;
+  for (int chain = 0; chain < kChains; ++chain) {
+    xs.push_back(-3 + 6 * static_cast<float>(chain) / kChains);
+  }
+  (*request.mutable_context())["x"] = FloatTensor({kChains, 1}, xs);
+  const std::vector<float> ys = States(request);
+  ASSERT_EQ(ys.size(), xs.size());
+  for (size_t i = 0; i < xs.size(); ++i) {
+    EXPECT_NEAR(ys[i], std::sin(xs[i]), 1e-5) << xs[i];
+  }
 }
 
 TEST(Context, OneRowServesAll) {

@@ -258,6 +258,26 @@ TEST_F(CompositionTest, ConfigurationsMayCompose) {
   EXPECT_EQ(model->info().default_steps, 7);
 }
 
+// The default of the first term, but not one that needs its conditional laws.
+TEST_F(CompositionTest, DefaultsAreTakenWhereTheyFit) {
+  const std::string config = "family: LATTICE lattice { size: [4, 4] } ";
+  folder_.Write("by_gibbs", config);
+  folder_.Write("by_sites",
+                config + "defaults { transition { site_metropolis {} } }");
+  for (const std::string first : {"by_gibbs", "by_sites"}) {
+    folder_.Write(
+        "of_" + first,
+        absl::StrCat("family: COMPOSITION composition { ", "term { model: \"",
+                     first, "\" } ", "term { model: \"by_gibbs\" } }"));
+    ASSERT_OK(repository_->Load("of_" + first, 0));
+    ASSERT_OK_AND_ASSIGN(const auto model, repository_->Find("of_" + first, 0));
+    const ModelInfo& info = model->info();
+    ASSERT_EQ(info.has_default_transition, first == "by_sites");
+    if (!info.has_default_transition) continue;
+    EXPECT_EQ(info.default_transition.kind, TransitionKind::kSiteMetropolis);
+  }
+}
+
 // Four levels of 16 would be 65,536 models.
 TEST_F(CompositionTest, NestedTermsAreCountedInAll) {
   std::string below = "a";

@@ -364,6 +364,8 @@ TEST(LatticeFamilyTest, IsServedWithItsDomain) {
   EXPECT_EQ(model->info().family, "lattice");
   EXPECT_EQ(ToString(model->info().domain), "binary");
   EXPECT_TRUE(std::holds_alternative<BernoulliLaw>(model->info().initial));
+  EXPECT_TRUE(model->info().has_default_transition);
+  EXPECT_EQ(model->info().default_transition.kind, TransitionKind::kGibbs);
   const std::vector<float> up(16, 1);
   EXPECT_NEAR(EvaluateAll(*model, 1, up).energies[0], -32 * 0.4, 1e-5);
   folder.Write("m", "family: LATTICE lattice { size: [4, 4] states: 3 }");
