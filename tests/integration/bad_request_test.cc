@@ -31,7 +31,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *new ServerProcess();
+  static const ServerProcess server;
   return server;
 }
 

@@ -28,13 +28,13 @@ constexpr auto kInvalid = grpc::StatusCode::INVALID_ARGUMENT;
 using Annealing = v1::SampleRequest::Annealing;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *[] {
-    ServerProcess::Options options;
-    static const TempDir& folder = *new TempDir();
+  static const TempDir folder;
+  static const ServerProcess server([] {
     WriteFeatureModels(folder.path());
+    ServerProcess::Options options;
     options.models = folder.path();
-    return new ServerProcess(options);
-  }();
+    return options;
+  }());
   return server;
 }
 

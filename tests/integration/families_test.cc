@@ -28,11 +28,11 @@ namespace {
 using ::testing::HasSubstr;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *[] {
+  static const ServerProcess server([] {
     ServerProcess::Options options;
     options.models = BASIN_SOURCE_DIR "/tests/data/models";
-    return new ServerProcess(options);
-  }();
+    return options;
+  }());
   return server;
 }
 

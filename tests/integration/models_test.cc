@@ -25,7 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *new ServerProcess();
+  static const ServerProcess server;
   return server;
 }
 

@@ -28,7 +28,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *new ServerProcess();
+  static const ServerProcess server;
   return server;
 }
 

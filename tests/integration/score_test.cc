@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *new ServerProcess();
+  static const ServerProcess server;
   return server;
 }
 

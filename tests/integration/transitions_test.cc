@@ -25,13 +25,13 @@ using ::testing::HasSubstr;
 constexpr auto kInvalid = grpc::StatusCode::INVALID_ARGUMENT;
 
 const ServerProcess& Server() {
-  static const ServerProcess& server = *[] {
-    ServerProcess::Options options;
-    static const TempDir& folder = *new TempDir();
+  static const TempDir folder;
+  static const ServerProcess server([] {
     WriteFeatureModels(folder.path());
+    ServerProcess::Options options;
     options.models = folder.path();
-    return new ServerProcess(options);
-  }();
+    return options;
+  }());
   return server;
 }
 
