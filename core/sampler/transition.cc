@@ -23,9 +23,9 @@ std::string RangeText() {
 
 absl::Status CheckPositive(absl::string_view field, double value) {
   if (IsInRange(value)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, ": expected ", RangeText(), ", got ", value,
-                   value == 0 ? " or none" : ""));
+  return absl::InvalidArgumentError(absl::StrCat(field, ": expected ",
+                                                 RangeText(), ", got ", value,
+                                                 value == 0 ? " or none" : ""));
 }
 
 absl::Status CheckPositiveOrZero(absl::string_view field, double value,

@@ -114,9 +114,7 @@ const ServerProcess& Server() {
 v1::ScoreRequest RequestOf(const std::string& model,
                            const std::vector<int64_t>& shape,
                            const std::vector<float>& values) {
-  v1::ScoreRequest request;
-  request.mutable_model()->set_name(model);
-  *request.mutable_inputs() = FloatTensor(shape, values);
+  v1::ScoreRequest request = ScoreOf(model, shape, values);
   request.set_want_log_likelihood(true);
   return request;
 }

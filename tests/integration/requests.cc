@@ -125,4 +125,13 @@ v1::ReplayStatsResponse ReplayStatsOf(const ServerProcess& server,
   return response;
 }
 
+v1::ScoreRequest ScoreOf(const std::string& model,
+                         const std::vector<int64_t>& shape,
+                         const std::vector<float>& values) {
+  v1::ScoreRequest request;
+  request.mutable_model()->set_name(model);
+  *request.mutable_inputs() = FloatTensor(shape, values);
+  return request;
+}
+
 }  // namespace basin::testing

@@ -49,6 +49,11 @@ struct ScoreAnswer {
 };
 ScoreAnswer Score(const ServerProcess& server, const v1::ScoreRequest& request);
 
+// Of inputs of `shape`.
+v1::ScoreRequest ScoreOf(const std::string& model,
+                         const std::vector<int64_t>& shape,
+                         const std::vector<float>& values);
+
 // Inserts states [rows, 2] into mixture2d's replay buffer.
 grpc::Status InsertStates(const ServerProcess& server,
                           const std::vector<float>& states);
