@@ -150,11 +150,15 @@ void DiagnosticsToProto(const Diagnostics& diagnostics,
 
 std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         int64_t chains, int64_t dimension,
+                                        const AnnealingOptions& annealing,
                                         const SampleResult& result,
                                         const Diagnostics& diagnostics) {
   constexpr double kGoodRhat = 1.01;
   std::vector<std::string> warnings;
-  WarnOfAcceptance(transition, dimension, result, warnings);
+  // Backwards the path ends far from the target, where all is accepted.
+  if (annealing.direction == AnnealingOptions::Direction::kForward) {
+    WarnOfAcceptance(transition, dimension, result, warnings);
+  }
   WarnOfSwaps(result, warnings);
   if (result.num_diverged > 0) {
     warnings.push_back(absl::StrFormat(
@@ -209,8 +213,9 @@ void SummaryToProto(TransitionKind transition, int64_t chains,
     EnergiesToProto({chains}, Precision::kFloat64, result.log_weights,
                     *summary.mutable_log_weights());
   }
-  for (std::string& warning : SampleWarnings(
-           transition, chains, model.dimension, result, diagnostics)) {
+  for (std::string& warning :
+       SampleWarnings(transition, chains, model.dimension, annealing, result,
+                      diagnostics)) {
     summary.add_warnings(std::move(warning));
   }
 }

@@ -14,13 +14,15 @@ class SampleEvent_Summary;
 }  // namespace v1
 
 // What looks wrong with a finished run, in words, and what to try.
+// `annealing`: the request's.
 std::vector<std::string> SampleWarnings(TransitionKind transition,
                                         int64_t chains, int64_t dimension,
+                                        const AnnealingOptions& annealing,
                                         const SampleResult& result,
                                         const Diagnostics& diagnostics);
 
 // The summary of a finished run but for timings, trace, replay and the resume
-// token. `annealing`: the request's.
+// token.
 void SummaryToProto(TransitionKind transition, int64_t chains,
                     const ModelInfo& model, const AnnealingOptions& annealing,
                     const SampleResult& result,

@@ -25,23 +25,32 @@ SampleResult Result(double acceptance) {
 }
 
 TEST(SampleWarnings, GoodRunsHaveNone) {
-  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57),
+  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, {}, Result(0.57),
                              {.max_rhat = 1.005, .min_bulk_ess = 500}),
               IsEmpty());
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kUla, 4, 2, Result(kNaN), kNothing),
+      SampleWarnings(TransitionKind::kUla, 4, 2, {}, Result(kNaN), kNothing),
       IsEmpty());
 }
 
 TEST(SampleWarnings, AcceptanceSaysWhichWay) {
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.05), kNothing),
+      SampleWarnings(TransitionKind::kMala, 4, 2, {}, Result(0.05), kNothing),
       ElementsAre(HasSubstr("acceptance 0.05 is low: a smaller step_size")));
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kRandomWalk, 4, 2, Result(0.95), kNothing),
+      SampleWarnings(TransitionKind::kRandomWalk, 4, 2, {}, Result(0.95),
+                     kNothing),
       ElementsAre(HasSubstr("acceptance 0.95 is high: a larger step_size")));
+  EXPECT_THAT(SampleWarnings(TransitionKind::kRandomWalk, 4, 1, {}, Result(0.7),
+                             kNothing),
+              IsEmpty());
+}
+
+TEST(SampleWarnings, AcceptanceAtTheFarEndOfAPathDoesNotCount) {
+  AnnealingOptions reverse;
+  reverse.direction = AnnealingOptions::Direction::kReverse;
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kRandomWalk, 4, 1, Result(0.7), kNothing),
+      SampleWarnings(TransitionKind::kMala, 4, 2, reverse, Result(1), kNothing),
       IsEmpty());
 }
 
@@ -49,7 +58,7 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
   SampleResult result = Result(kNaN);
   result.num_diverged = 3;
   result.truncated = true;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result,
+  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, {}, result,
                              {.max_rhat = 1.05, .min_bulk_ess = 10}),
               ElementsAre(HasSubstr("3 of 64 chains diverged"),
                           HasSubstr("R-hat 1.050 is above 1.01"),
@@ -59,7 +68,7 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
 TEST(SampleWarnings, RecipesAreNotExpectedToMix) {
   SampleResult result = Result(kNaN);
   result.target.kind = DeclaredTarget::Kind::kRecipe;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kJem, 4, 2, result, {3, 10}),
+  EXPECT_THAT(SampleWarnings(TransitionKind::kJem, 4, 2, {}, result, {3, 10}),
               IsEmpty());
 }
 
