@@ -13,8 +13,8 @@ build=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev
   libdnnl-dev ocl-icd-opencl-dev libonnx-dev prometheus-cpp-dev libcli11-dev
   libpng-dev libssl-dev nlohmann-json3-dev zlib1g-dev libgtest-dev libgmock-dev)
 quickstart=(python3 python3-numpy python3-matplotlib)
-test=(python3 python3-numpy python3-grpcio python3-protobuf
-  libonnx-testdata)
+test=(python3 python3-numpy python3-matplotlib python3-torch python3-grpcio
+  python3-protobuf libonnx-testdata)
 benchmark=(python3-torch python3-onnx libopenblas0-openmp)
 lint=(clang clang-format clang-tidy libclang-rt-14-dev universal-ctags)
 train=(python3-torch python3-onnx python3-numpy python3-matplotlib python3-pil

@@ -1,5 +1,6 @@
 """A server of its own for an example, and the command line that talks to it."""
 
+import argparse
 import contextlib
 import pathlib
 import re
@@ -8,6 +9,18 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN_FOLDER = ROOT / "build" / "bin"
+
+
+def arguments(doc, steps):
+    """The command line of an example that draws a picture."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("picture", metavar="PICTURE.png")
+    parser.add_argument("bin_folder", metavar="BIN_FOLDER", nargs="?",
+                        default=BIN_FOLDER)
+    parser.add_argument("--steps", type=int, default=steps,
+                        help=f"of each chain that count (default: {steps})")
+    return parser.parse_args()
 
 
 class Demo:
@@ -40,7 +53,7 @@ def wait_for_address(server, log):
 
 
 @contextlib.contextmanager
-def serve(models, bin_folder=ROOT / "build" / "bin"):
+def serve(models, bin_folder=BIN_FOLDER):
     """Serves the repository `models` on a free port while the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         # The log goes to a file: nobody would read a pipe.

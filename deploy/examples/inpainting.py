@@ -2,14 +2,13 @@
 """Half of a digit is clamped, mnist_ebm fills in the other half.
 
     python3 deploy/examples/inpainting.py PICTURE.png [BIN_FOLDER]
+        [--steps N]
 
 Needs the programs in build/bin (or BIN_FOLDER), NumPy and Matplotlib. Chains
 run the model's own recipe, a noisy descent at a low temperature: likely
 completions, not samples at temperature 1. --clamp_mask works the same with
 every transition.
 """
-
-import sys
 
 import matplotlib
 import numpy as np
@@ -31,21 +30,20 @@ def shade(image, mask):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: inpainting.py PICTURE.png [BIN_FOLDER]")
+    args = demo_server.arguments(__doc__, steps=1000)
     root = demo_server.ROOT
     images = np.load(root / "deploy/data/mnist_test_1000.npy")
     digits = images[:DIGITS]
     mask = np.zeros(digits.shape[1:], bool)
     mask[CLAMPED] = True
-    with demo_server.serve(root / "deploy/models", *sys.argv[2:]) as demo:
+    with demo_server.serve(root / "deploy/models", args.bin_folder) as demo:
         np.save(demo.folder / "mask.npy", mask)
         np.save(demo.folder / "values.npy", np.repeat(digits, COMPLETIONS, 0))
         demo.basin("sample", "mnist_ebm", "--init", "noise",
                    "--clamp_mask", demo.folder / "mask.npy",
                    "--clamp_values", demo.folder / "values.npy",
                    "--chains", DIGITS * COMPLETIONS, "--seed", 3,
-                   "--steps", 1000, "--out", demo.folder / "filled.npy")
+                   "--steps", args.steps, "--out", demo.folder / "filled.npy")
         filled = np.load(demo.folder / "filled.npy")
     filled = filled.reshape(DIGITS, COMPLETIONS, 28, 28)
     given = digits[:, 0] / 255.0
@@ -64,7 +62,7 @@ def main():
     for row, title in enumerate(["digit", "given"] + ["filled in"]):
         axes[row, 0].set_ylabel(title, fontsize=9)
     figure.tight_layout(pad=0.3)
-    figure.savefig(sys.argv[1], dpi=75)
+    figure.savefig(args.picture, dpi=75)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def ring(root):
 family: GRAPH
 input { name: "x" shape: [2] }
 domain { lower: -4 upper: 4 }
-defaults { steps: 500 transition { mala { step_size: 0.03 } } }
+defaults { steps: 500 transition { mala { step_size: 0.1 } } }
 replay { capacity: 1024 restart_probability: 0.05 }
 """)
 
@@ -77,7 +77,7 @@ def blobs(root):
 family: CLASSIFIER
 input { name: "x" shape: [2] }
 domain { lower: -4 upper: 4 }
-defaults { steps: 500 transition { mala { step_size: 0.02 } } }
+defaults { steps: 500 transition { mala { step_size: 0.2 } } }
 """)
 
 

@@ -2,6 +2,7 @@
 """Far modes: ordinary chains stay where they start, tempered ones do not.
 
     python3 deploy/examples/tempered_mixture.py PICTURE.png [BIN_FOLDER]
+        [--steps N]
 
 Needs the programs in build/bin (or BIN_FOLDER), NumPy and Matplotlib. The
 model is a mixture of eight Gaussians on a ring, 23 standard deviations from
@@ -9,7 +10,6 @@ one to the next, of unequal weights; every chain starts in the lightest.
 """
 
 import pathlib
-import sys
 import tempfile
 
 import matplotlib
@@ -24,7 +24,7 @@ WEIGHTS = np.array([1, 2, 3, 4, 5, 6, 7, 8]) / 36
 ANGLES = 2 * np.pi * np.arange(8) / 8
 MEANS = 6 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 VARIANCE = 0.04
-CHAINS, STEPS, KEEP = 32, 4000, 20
+CHAINS, WARMUP, KEEP = 32, 2000, 20
 
 
 def write_model(root):
@@ -60,12 +60,11 @@ def draw(axis, states, title):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: tempered_mixture.py PICTURE.png [BIN_FOLDER]")
+    args = demo_server.arguments(__doc__, steps=4000)
     draws = {}
     with tempfile.TemporaryDirectory() as models:
         write_model(models)
-        with demo_server.serve(models, *sys.argv[2:]) as demo:
+        with demo_server.serve(models, args.bin_folder) as demo:
             start = demo.folder / "start.npy"
             np.save(start, MEANS[:1].astype(np.float32))
             for name, options in {
@@ -73,7 +72,7 @@ def main():
                     "tempered": ["--tempering", "10,0.002"]}.items():
                 out = demo.folder / f"{name}.npy"
                 demo.basin("sample", "far_modes", "--init", start, "--chains",
-                           CHAINS, "--warmup", 2000, "--steps", STEPS,
+                           CHAINS, "--warmup", WARMUP, "--steps", args.steps,
                            "--keep_every", KEEP, "--adapt", "--seed", 1,
                            *options, "--out", out)
                 draws[name] = np.load(out).reshape(-1, 2)
@@ -90,7 +89,7 @@ def main():
     axes[2].set(ylim=(0, 0.35), xticks=places)
     axes[2].legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(sys.argv[1], dpi=100)
+    figure.savefig(args.picture, dpi=100)
     for name, states in draws.items():
         print(f"{name:10}", np.round(shares(states), 3))
     print(f"{'exact':10}", np.round(WEIGHTS, 3))

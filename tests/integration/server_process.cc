@@ -31,9 +31,10 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Runs the server with stdout and stderr on these descriptors.
-pid_t Spawn(const std::vector<std::string>& arguments, int out, int err) {
-  std::vector<std::string> all = {BASIN_SERVER_PATH};
+// Runs the program with stdout and stderr on these descriptors.
+pid_t Spawn(const std::string& program,
+            const std::vector<std::string>& arguments, int out, int err) {
+  std::vector<std::string> all = {program};
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : all) argv.push_back(argument.data());
@@ -66,17 +67,22 @@ int OpenForWriting(const std::string& path) {
 
 std::string DemoModels() { return BASIN_SOURCE_DIR "/deploy/models"; }
 
-ProcessEnd RunServerToEnd(const std::vector<std::string>& arguments) {
+ProcessEnd RunToEnd(const std::string& program,
+                    const std::vector<std::string>& arguments) {
   const TempDir folder;
   const int out = OpenForWriting(folder.File("out"));
   const int err = OpenForWriting(folder.File("err"));
   ProcessEnd end;
-  end.code = WaitFor(Spawn(arguments, out, err));
+  end.code = WaitFor(Spawn(program, arguments, out, err));
   close(out);
   close(err);
   end.out = ReadFile(folder.File("out"));
   end.err = ReadFile(folder.File("err"));
   return end;
+}
+
+ProcessEnd RunServerToEnd(const std::vector<std::string>& arguments) {
+  return RunToEnd(BASIN_SERVER_PATH, arguments);
 }
 
 ServerProcess::ServerProcess(const Options& options)
@@ -90,7 +96,7 @@ ServerProcess::ServerProcess(const Options& options)
   int pipe_ends[2];
   BASIN_CHECK(pipe2(pipe_ends, O_CLOEXEC) == 0);
   const int log = OpenForWriting(log_path_);
-  pid_ = Spawn(arguments, pipe_ends[1], log);
+  pid_ = Spawn(BASIN_SERVER_PATH, arguments, pipe_ends[1], log);
   close(log);
   close(pipe_ends[1]);
   stdout_ = pipe_ends[0];

@@ -21,7 +21,10 @@ struct ProcessEnd {
   std::string err;
 };
 
-// Runs basin_server with these arguments to its end.
+// Runs a program with these arguments to its end.
+ProcessEnd RunToEnd(const std::string& program,
+                    const std::vector<std::string>& arguments);
+// The same of basin_server.
 ProcessEnd RunServerToEnd(const std::vector<std::string>& arguments);
 
 // deploy/models
