@@ -85,7 +85,7 @@ configure build -DCMAKE_BUILD_TYPE=Release
 build build
 run_ctest build -L statistical
 say "Planted faults: transition, fault, how far off, verdict"
-grep -hE ' (moments|matrix): ' build/Testing/Temporary/LastTest.log
+grep -hE ' (moments|matrix|ln Z): ' build/Testing/Temporary/LastTest.log
 if $all; then
   run_ctest build -LE statistical
 else

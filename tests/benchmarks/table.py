@@ -121,8 +121,9 @@ def rows(folder):
             *((transitions, f"overhead_{name}",
                f"{name} beside the energies, D = 784: share of a step",
                ("<=", 0.1), "")
-              for name in ("ula", "mala", "hmc", "underdamped",
-                           "underdamped_metropolis")),
+              for name in ("ula", "mala", "random_walk", "igebm", "jem", "hmc",
+                           "underdamped", "underdamped_metropolis", "minimize",
+                           "delayed_acceptance")),
             (discrete, "rbm_unit_updates_per_second",
              "RBM 784 x 500, block Gibbs, 100 chains: unit updates",
              (">=", 120e6), "/s"),

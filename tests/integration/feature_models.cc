@@ -47,6 +47,10 @@ void WriteFeatureModels(const std::string& folder) {
               std::string("family: LATTICE lattice { size: [3, 3] "
                           "coupling: 0.3 }") +
                   kReplay);
+  WriteConfig(folder, "grid",
+              std::string("family: LATTICE lattice { size: [8, 8] "
+                          "coupling: 0.3 }") +
+                  kReplay);
 }
 
 v1::SampleRequest FeatureRequest(const std::string& model, int64_t chains,

@@ -18,9 +18,9 @@ namespace basin::testing {
 //            .1, 1, 1, 10
 //   joint    N(0, [[1, .8], [.8, 1]])
 //   far      N(-6, 1) / 4 + N(6, 1) * 3 / 4
-//   tagged   N(0, 1) in two dimensions, spins: 3 x 3 Ising spins, K = .3; both
-//            with replay buffers of 8 states that are read without replacement
-//            and written in place.
+//   tagged   N(0, 1) in two dimensions, spins: 3 x 3 Ising spins, K = .3,
+//            grid: 8 x 8 of them; all with replay buffers of 8 states that are
+//            read without replacement and written in place.
 void WriteFeatureModels(const std::string& folder);
 
 // `chains` chains of `model` from noise with seed 5.

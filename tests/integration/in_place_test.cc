@@ -21,40 +21,48 @@
 namespace basin::testing {
 namespace {
 
-// Puts states into a replay buffer of 8, all different in their first
-// coordinates (or bits); then samples from it, again and again.
+// Puts states into a replay buffer of 8, all different; then samples from it,
+// again and again.
 struct ReplayCase {
   const char* name;
-  const char* model;
-  std::vector<int64_t> shape;
-  size_t tag_size;  // coordinates that tell the states apart
   std::function<void(v1::Transition&)> fill;
+  bool discrete = false;
+  int64_t steps = 3;
 
-  size_t width() const {
-    size_t product = 1;
-    for (const int64_t dim : shape) product *= dim;
-    return product;
+  const char* model() const { return discrete ? "grid" : "tagged"; }
+  std::vector<int64_t> shape() const {
+    return discrete ? std::vector<int64_t>{8, 8} : std::vector<int64_t>{2};
   }
+  size_t width() const { return discrete ? 64 : 2; }
 };
 void PrintTo(const ReplayCase& one, std::ostream* out) { *out << one.name; }
 
 class InPlaceTest : public ::testing::TestWithParam<ReplayCase> {};
 
+// Of every transition that has the law itself.
 std::vector<ReplayCase> InPlaceCases() {
   using T = v1::Transition;
-  return {{"Hmc",
-           "tagged",
-           {2},
-           1,
-           [](T& t) { t.mutable_hmc()->set_step_size(0.2); }},
-          {"RandomWalk",
-           "tagged",
-           {2},
-           1,
-           [](T& t) { t.mutable_random_walk()->set_step_size(1); }},
-          {"Mala", "tagged", {2}, 1, [](T& t) {
-             t.mutable_mala()->set_step_size(0.1);
-           }}};
+  return {
+      {"Hmc", [](T& t) { t.mutable_hmc()->set_step_size(0.2); }},
+      {"RandomWalk", [](T& t) { t.mutable_random_walk()->set_step_size(1); }},
+      {"Mala", [](T& t) { t.mutable_mala()->set_step_size(0.1); }},
+      {"UnderdampedMetropolis",
+       [](T& t) { t.mutable_underdamped_metropolis()->set_step_size(0.2); }},
+      {"DelayedAcceptance",
+       [](T& t) {
+         t.mutable_delayed_acceptance()->set_step_size(0.5);
+         t.mutable_delayed_acceptance()->mutable_surrogate()->set_name("joint");
+       }},
+      // Not more: sweeps by the same random numbers soon meet.
+      {"Gibbs", [](T& t) { t.mutable_gibbs(); }, true, 1},
+      {"SiteMetropolis",
+       [](T& t) { t.mutable_site_metropolis()->set_sites(8); }, true},
+      {"SiteHeatBath", [](T& t) { t.mutable_site_heat_bath()->set_sites(8); },
+       true},
+      {"GibbsWithGradients", [](T& t) { t.mutable_gibbs_with_gradients(); },
+       true},
+      {"DiscreteLangevin",
+       [](T& t) { t.mutable_discrete_langevin()->set_step_size(0.3); }, true}};
 }
 
 INSTANTIATE_TEST_SUITE_P(All, InPlaceTest, ::testing::ValuesIn(InPlaceCases()),
@@ -81,8 +89,8 @@ void Insert(const ServerProcess& server, const ReplayCase& one,
   const auto writer =
       v1::Replay::NewStub(server.channel())->Insert(&context, &response);
   v1::ReplayInsertRequest request;
-  request.mutable_model()->set_name(one.model);
-  std::vector<int64_t> shape = one.shape;
+  request.mutable_model()->set_name(one.model());
+  std::vector<int64_t> shape = one.shape();
   shape.insert(shape.begin(), kSlots);
   *request.mutable_states() = FloatTensor(shape, states);
   writer->Write(request);
@@ -92,7 +100,7 @@ void Insert(const ServerProcess& server, const ReplayCase& one,
 
 // From the buffer's states.
 v1::SampleRequest ReplayRequest(const ReplayCase& one, uint64_t seed) {
-  v1::SampleRequest request = FeatureRequest(one.model, kSlots, 3);
+  v1::SampleRequest request = FeatureRequest(one.model(), kSlots, one.steps);
   one.fill(*request.mutable_transition());
   request.mutable_replay();
   request.set_seed(seed);
@@ -106,7 +114,7 @@ std::vector<int64_t> Origins(const ServerProcess& server, const ReplayCase& one,
                              v1::SampleRequest request,
                              const std::vector<std::vector<float>>& chains,
                              const std::vector<std::vector<float>>& ends) {
-  std::vector<int64_t> shape = one.shape;
+  std::vector<int64_t> shape = one.shape();
   shape.insert(shape.begin(), kSlots);
   std::vector<int64_t> origins(kSlots, -1);
   for (int64_t shift = 0; shift < kSlots; ++shift) {
@@ -134,11 +142,13 @@ TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
   options.models = folder.File("models");
   const ServerProcess server(options);
   const size_t width = one.width();
+  // Bits of many kinds, or the first coordinate.
   std::vector<float> start(kSlots * width, 0);
-  for (size_t row = 0; row < kSlots; ++row) {
-    for (size_t i = 0; i < one.tag_size; ++i) {
-      start[row * width + i] =
-          static_cast<float>(one.tag_size == 1 ? row : row >> i & 1);
+  for (uint64_t row = 0; row < kSlots; ++row) {
+    const uint64_t bits = row * 0x9e3779b97f4a7c15;
+    start[row * width] = static_cast<float>(row);
+    for (size_t i = 0; one.discrete && i < width; ++i) {
+      start[row * width + i] = static_cast<float>(bits >> i & 1);
     }
   }
   Insert(server, one, start);
@@ -164,7 +174,7 @@ TEST_P(InPlaceTest, EachRowOfTheBufferStaysOneChain) {
     const auto earlier = orders.emplace(round % 2, order).first;
     EXPECT_EQ(order, earlier->second) << "in round " << round;
   }
-  EXPECT_EQ(ReplayStatsOf(server, one.model).size(), kSlots);
+  EXPECT_EQ(ReplayStatsOf(server, one.model()).size(), kSlots);
 }
 
 }  // namespace

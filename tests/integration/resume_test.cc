@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,20 @@ std::vector<ResumeCase> ContinuousResumes() {
        [](R& r) {
          r.mutable_transition()->mutable_mala()->set_step_size(0.3);
        }},
+      {"Ula", "joint",
+       [](R& r) { r.mutable_transition()->mutable_ula()->set_step_size(0.1); }},
+      {"Igebm", "joint",
+       [](R& r) {
+         auto& igebm = *r.mutable_transition()->mutable_igebm();
+         igebm.set_step_size(0.1);
+         igebm.set_noise_std(0.2);
+         igebm.set_gradient_clip(0.5);
+       }},
+      {"Jem", "joint",
+       [](R& r) {
+         r.mutable_transition()->mutable_jem()->set_step_size(0.1);
+         r.mutable_transition()->mutable_jem()->set_noise_std(0.2);
+       }},
       {"JitteredHmc", "joint",
        [](R& r) {
          r.mutable_transition()->mutable_hmc()->set_step_size(0.3);
@@ -167,6 +182,10 @@ std::vector<ResumeCase> EnsembleResumes() {
       {"Gibbs", "spins", [](R& r) { r.mutable_transition()->mutable_gibbs(); }},
       {"GibbsWithGradients", "bars",
        [](R& r) { r.mutable_transition()->mutable_gibbs_with_gradients(); }},
+      {"SiteHeatBath", "potts",
+       [](R& r) {
+         r.mutable_transition()->mutable_site_heat_bath()->set_sites(3);
+       }},
       {"Tempered", "far",
        [](R& r) {
          r.mutable_transition()->mutable_mala()->set_step_size(0.5);
@@ -217,6 +236,40 @@ INSTANTIATE_TEST_SUITE_P(Conditioned, ResumeTest,
 INSTANTIATE_TEST_SUITE_P(Ensemble, ResumeTest,
                          ::testing::ValuesIn(EnsembleResumes()), kNameOfCase);
 
+std::vector<ResumeCase> AllResumes() {
+  std::vector<ResumeCase> all;
+  for (const auto& cases :
+       {ContinuousResumes(), ConditionedResumes(), EnsembleResumes()}) {
+    all.insert(all.end(), cases.begin(), cases.end());
+  }
+  return all;
+}
+
+ResumeCase CaseNamed(const std::string& name) {
+  for (const ResumeCase& one : AllResumes()) {
+    if (one.name == name) return one;
+  }
+  ADD_FAILURE() << "no case " << name;
+  return {};
+}
+
+TEST(ResumeCases, HaveEveryTransition) {
+  const google::protobuf::OneofDescriptor& kinds =
+      *v1::Transition::descriptor()->FindOneofByName("kind");
+  std::set<std::string> missing;
+  for (int i = 0; i < kinds.field_count(); ++i) {
+    missing.insert(kinds.field(i)->name());
+  }
+  for (const ResumeCase& one : AllResumes()) {
+    const v1::SampleRequest request = RequestOf(one, 1);
+    const v1::Transition& transition = request.transition();
+    const auto* const kind =
+        transition.GetReflection()->GetOneofFieldDescriptor(transition, &kinds);
+    if (kind != nullptr) missing.erase(kind->name());
+  }
+  EXPECT_THAT(missing, ::testing::IsEmpty());
+}
+
 TEST_P(ResumeTest, GivesTheBytesOfOneRun) {
   const SampleAnswer whole = Sample(Server(), RequestOf(GetParam(), 30));
   ASSERT_TRUE(whole.status.ok()) << whole.status.error_message();
@@ -237,7 +290,7 @@ TEST_P(ResumeTest, GivesTheBytesOfOneRun) {
 }
 
 TEST(ResumeToken, GoesOnElsewhereWithTheSameKey) {
-  const ResumeCase tempered = EnsembleResumes()[2];
+  const ResumeCase tempered = CaseNamed("Tempered");
   const SampleAnswer whole = Sample(Server(), RequestOf(tempered, 25));
   const SampleAnswer first = Sample(Server(), RequestOf(tempered, 10));
   ASSERT_TRUE(first.status.ok()) << first.status.error_message();

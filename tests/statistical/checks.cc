@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <random>
 
 #include "tests/core/sampler/chain_runner.h"
 
@@ -48,18 +46,6 @@ Verdict Judge(const MomentCase& one, const Sums& sums) {
 }
 
 }  // namespace
-
-std::vector<uint64_t> Seeds() {
-  const char* const wanted = std::getenv("BASIN_STATISTICAL_SEEDS");
-  const int count = wanted == nullptr ? 0 : std::atoi(wanted);
-  if (count <= 0) return {kFixedSeed};
-  std::vector<uint64_t> seeds(count);
-  std::random_device device;
-  for (uint64_t& seed : seeds) {
-    seed = static_cast<uint64_t>(device()) << 32 | device();
-  }
-  return seeds;
-}
 
 Verdict CheckMoments(const Transition& transition, const MomentCase& one,
                      uint64_t seed) {

@@ -8,11 +8,7 @@
 // Moments are means over many independent chains, each of which contributes
 // its average over time: so the standard error follows from the chains'
 // variance and needs no autocorrelations. A gate is 5 standard errors, which
-// an unbiased normal estimate passes but for 5.7e-7. The suite has fewer than
-// 300 gates: with seeds that were not fixed, less than one run in 5,800 would
-// fail by chance. The seed is fixed, so a run never fails by chance alone; the
-// long mode, BASIN_STATISTICAL_SEEDS=n in the environment, judges the moments
-// by n fresh seeds, which it prints.
+// an unbiased normal estimate passes but for 5.7e-7; see false_alarms.h.
 //
 // Where chains cannot travel between the modes in the time there is, they
 // start there in the modes' exact shares: then it is tested that a transition
@@ -73,9 +69,6 @@ inline constexpr double kGate = 5;  // standard errors
 const std::vector<MomentCase>& AllCases();
 
 inline constexpr uint64_t kFixedSeed = 20240607;
-
-// kFixedSeed, or as many fresh ones as BASIN_STATISTICAL_SEEDS says.
-std::vector<uint64_t> Seeds();
 
 // Runs one case with `transition`, which need not be the case's own.
 Verdict CheckMoments(const Transition& transition, const MomentCase& one,

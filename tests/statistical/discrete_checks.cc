@@ -71,7 +71,7 @@ class TileRunner {
 
   void SetRow(int b, uint64_t chain) {
     const int64_t d = model_.info().dimension;
-    tile_.seed[b] = 7;
+    tile_.seed[b] = run_.seed;
     tile_.chain[b] = chain;
     tile_.step[b] = 0;
     tile_.coefficients[b] =
@@ -190,6 +190,28 @@ DiscreteObservable Summed(const DiscreteModel& model, double beta,
   return {name, sum / total, value};
 }
 
+DiscreteVerdict JudgeMeans(const std::string& name,
+                           const std::vector<DiscreteObservable>& observables,
+                           const std::vector<double>& averages) {
+  DiscreteVerdict verdict;
+  const size_t count = observables.size();
+  const auto n = static_cast<double>(averages.size() / count);
+  for (size_t o = 0; o < count; ++o) {
+    double mean = 0;
+    double squares = 0;
+    for (size_t at = o; at < averages.size(); at += count) mean += averages[at];
+    mean /= n;
+    for (size_t at = o; at < averages.size(); at += count) {
+      squares += std::pow(averages[at] - mean, 2);
+    }
+    const double error = std::sqrt(squares / (n - 1) / n);
+    Judge(name + " " + observables[o].name,
+          std::abs(mean - observables[o].expected), kGateOfMeans * error,
+          &verdict);
+  }
+  return verdict;
+}
+
 DiscreteVerdict CheckLaw(const Transition& transition, const LawCase& one) {
   const size_t count = one.observables.size();
   std::vector<double> sums(static_cast<size_t>(one.chains) * count);
@@ -208,22 +230,7 @@ DiscreteVerdict CheckLaw(const Transition& transition, const LawCase& one) {
     }
   };
   RunDiscrete(transition, *one.model, run);
-  DiscreteVerdict verdict;
-  const double n = one.chains;
-  for (size_t o = 0; o < count; ++o) {
-    double mean = 0;
-    double squares = 0;
-    for (size_t c = 0; c < run.chains.size(); ++c) mean += sums[c * count + o];
-    mean /= n;
-    for (size_t c = 0; c < run.chains.size(); ++c) {
-      squares += std::pow(sums[c * count + o] - mean, 2);
-    }
-    const double error = std::sqrt(squares / (n - 1) / n);
-    Judge(one.name + " " + one.observables[o].name,
-          std::abs(mean - one.observables[o].expected), kGateOfMeans * error,
-          &verdict);
-  }
-  return verdict;
+  return JudgeMeans(one.name, one.observables, sums);
 }
 
 namespace {
@@ -259,7 +266,7 @@ std::vector<double> Multiply(const std::vector<double>& a,
 }  // namespace
 
 DiscreteVerdict CheckFrequencies(const Transition& transition,
-                                 const MatrixCase& one) {
+                                 const MatrixCase& one, uint64_t seed) {
   constexpr size_t kChains = 1 << 13;
   const std::vector<float> states = AllStates(*one.model);
   const auto d = static_cast<size_t>(one.model->dimension());
@@ -267,6 +274,7 @@ DiscreteVerdict CheckFrequencies(const Transition& transition,
   const std::vector<double> once = ExactMatrix(one);
   const std::vector<double> thrice = Multiply(once, Multiply(once, once, n), n);
   DiscreteRun run;
+  run.seed = seed;
   run.params.kind = one.kind;
   run.params.step_size = one.step_size;
   run.inverse_temperature = one.inverse_temperature;

@@ -7,11 +7,8 @@
 //
 // Transition matrices are written down from the definitions, in double, with
 // energies and gradients of the reference evaluator. Frequencies are held to
-// them within 7 standard errors + .003: 7 are passed by chance but for
-// 2.6e-12, and there are fewer than 50,000 frequencies. Means over independent
-// chains are held to 5 standard errors, passed but for 5.7e-7, of which there
-// are fewer than 150: with seeds that were not fixed, less than one run in
-// 11,000 would fail by chance. Seeds are fixed.
+// them within 7 standard errors + .003, means over independent chains to 5
+// standard errors; see false_alarms.h.
 
 #include <cstdint>
 #include <functional>
@@ -39,8 +36,11 @@ struct DiscreteModel {
 DiscreteModel MakeModel(const std::string& config,
                         const std::string& weights = "");
 
-// Chains 0, 1, ... of seed 7.
+inline constexpr uint64_t kDiscreteSeed = 7;
+
+// Chains 0, 1, ... of a seed.
 struct DiscreteRun {
+  uint64_t seed = kDiscreteSeed;
   TransitionParams params;
   double inverse_temperature = 1;
   std::vector<uint64_t> chains;
@@ -98,6 +98,10 @@ struct DiscreteVerdict {
   std::string worst_of;
   int gates = 0;
 };
+// Judges averages over time of independent chains, [chains, observables].
+DiscreteVerdict JudgeMeans(const std::string& name,
+                           const std::vector<DiscreteObservable>& observables,
+                           const std::vector<double>& averages);
 DiscreteVerdict CheckLaw(const Transition& transition, const LawCase& one);
 
 // One transition on one small model.
@@ -124,7 +128,8 @@ std::vector<double> ExactMatrix(const MatrixCase& one);
 // Frequencies after one step and after three, from every state, against the
 // matrix. `transition` need not be the case's own.
 DiscreteVerdict CheckFrequencies(const Transition& transition,
-                                 const MatrixCase& one);
+                                 const MatrixCase& one,
+                                 uint64_t seed = kDiscreteSeed);
 
 // True if a chain ends in the same bytes alone and in several places among
 // others.

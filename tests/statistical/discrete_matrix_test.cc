@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/statistical/discrete_checks.h"
+#include "tests/statistical/false_alarms.h"
 
 namespace basin::testing {
 namespace {
@@ -54,12 +55,27 @@ TEST_P(DiscreteMatrixTest, LeavesTheLawAsItIs) {
 }
 
 TEST_P(DiscreteMatrixTest, FrequenciesAreThoseOfTheMatrix) {
-  const DiscreteVerdict verdict =
-      CheckFrequencies(GetTransition(GetParam().kind), GetParam());
-  EXPECT_TRUE(verdict.passed) << verdict.worst_of << " is " << verdict.worst
-                              << " times as far off as it may be";
-  std::printf("worst of %d: %.2f of the bound, %s\n", verdict.gates,
-              verdict.worst, verdict.worst_of.c_str());
+  for (const uint64_t seed : Seeds(kDiscreteSeed)) {
+    const DiscreteVerdict verdict =
+        CheckFrequencies(GetTransition(GetParam().kind), GetParam(), seed);
+    CountGates(Gate::kFrequency, verdict.gates);
+    EXPECT_TRUE(verdict.passed)
+        << verdict.worst_of << " is " << verdict.worst
+        << " times as far off as it may be with seed " << seed;
+    std::printf("worst of %d: %.2f of the bound, %s\n", verdict.gates,
+                verdict.worst, verdict.worst_of.c_str());
+  }
+}
+
+// Those of R^D have tests of their own, of all that there are.
+TEST(MatrixCases, HaveEveryDiscreteTransition) {
+  for (const Transition* transition : AllTransitions()) {
+    if (CheckFits(transition->kind(), ModelInfo()).ok()) continue;
+    const bool has_case = std::any_of(
+        AllMatrixCases().begin(), AllMatrixCases().end(),
+        [&](const MatrixCase& one) { return one.kind == transition->kind(); });
+    EXPECT_TRUE(has_case) << transition->name();
+  }
 }
 
 TEST_P(DiscreteMatrixTest, SameBytesAloneAndAmongOthers) {

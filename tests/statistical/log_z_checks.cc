@@ -11,8 +11,8 @@
 
 #include "core/model/initial_states.h"
 #include "core/sampler/log_z.h"
-#include "core/scheduler/scheduler.h"
 #include "tests/core/scheduler/job_helpers.h"
+#include "tests/statistical/false_alarms.h"
 
 namespace basin::testing {
 namespace {
@@ -21,6 +21,9 @@ constexpr int kSeeds = 50;
 constexpr double kLevel = 0.95;
 constexpr double kFalseAlarm = 1e-4;
 constexpr double kGate = 5;  // standard errors
+constexpr double kTooWideToTell = 0.05;
+
+}  // namespace
 
 SampleSpec SpecOf(const LogZCase& one, AnnealingOptions::Weights weights,
                   uint64_t seed) {
@@ -60,8 +63,6 @@ SampleSpec SpecOf(const LogZCase& one, AnnealingOptions::Weights weights,
   return spec;
 }
 
-}  // namespace
-
 int LeastSuccesses(int trials, double probability) {
   double below = 0;  // P(X < count)
   for (int count = 0; count <= trials; ++count) {
@@ -74,45 +75,72 @@ int LeastSuccesses(int trials, double probability) {
   return trials;
 }
 
-void ExpectLogZ(const LogZCase& one, AnnealingOptions::Weights weights) {
-  SchedulerOptions options;
-  options.workers = 1;
-  const std::unique_ptr<Scheduler> scheduler =
-      Scheduler::Create(one.model->backend(), options);
-  int covering = 0;
-  double width = 0, sum = 0, squares = 0;
-  for (int seed = 1; seed <= kSeeds; ++seed) {
-    const SampleResult result =
-        Collect(Start(*scheduler, SpecOf(one, weights, seed))).result;
-    ASSERT_TRUE(result.status.ok()) << result.status;
-    const bool population = weights == AnnealingOptions::Weights::kPopulation;
-    ASSERT_EQ(result.island_log_z.size(), population ? 16U : 0U);
+bool LogZVerdict::lawful() const {
+  return covering >= LeastSuccesses(kSeeds, kLevel) &&
+         standard_errors() < kGate;
+}
+
+LogZVerdict CheckLogZ(const LogZCase& one, AnnealingOptions::Weights weights,
+                      uint64_t first_seed, const WeightsOf& weights_of) {
+  LogZVerdict verdict;
+  double squares = 0;
+  for (uint64_t i = 0; i < kSeeds; ++i) {
+    const std::vector<double> log_weights =
+        weights_of(SpecOf(one, weights, first_seed + i));
     const LogZOptions of_interval = {.log_z_base = one.log_volume,
                                      .level = kLevel};
     const LogZEstimate estimate =
-        one.reverse() ? EstimateLogZReverse(result.log_weights, of_interval)
-                      : EstimateLogZ(population ? result.island_log_z
-                                                : result.log_weights,
-                                     of_interval);
-    covering += estimate.lower <= one.exact && one.exact <= estimate.upper;
-    width += (estimate.upper - estimate.lower) / kSeeds;
+        one.reverse() ? EstimateLogZReverse(log_weights, of_interval)
+                      : EstimateLogZ(log_weights, of_interval);
+    verdict.covering +=
+        estimate.lower <= one.exact && one.exact <= estimate.upper ? 1 : 0;
+    verdict.width += (estimate.upper - estimate.lower) / kSeeds;
     // Backwards it is 1 / Z that has no bias.
     const double sign = one.reverse() ? -1 : 1;
     const double ratio = std::exp(sign * (estimate.log_z - one.exact));
-    sum += ratio;
-    squares += ratio * ratio;
+    verdict.mean += ratio / kSeeds;
+    squares += ratio * ratio / kSeeds;
   }
-  const double mean = sum / kSeeds;
-  const double error =
-      std::sqrt((squares / kSeeds - mean * mean) / (kSeeds - 1));
-  std::printf(
-      "%d of %d intervals cover, mean width %.3f; Z / exact %.3f +- "
-      "%.3f\n",
-      covering, kSeeds, width, mean, error);
-  EXPECT_GE(covering, LeastSuccesses(kSeeds, kLevel));
-  EXPECT_LT(width, one.widest);
-  EXPECT_LT(std::abs(mean - 1), kGate * error);
-  EXPECT_LT(error, 0.05) << "too wide to tell";
+  verdict.error =
+      std::sqrt((squares - verdict.mean * verdict.mean) / (kSeeds - 1));
+  return verdict;
+}
+
+std::vector<double> ScheduledWeights(Scheduler& scheduler,
+                                     const SampleSpec& spec) {
+  const SampleResult result = Collect(Start(scheduler, spec)).result;
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  const bool population =
+      spec.annealing.weights == AnnealingOptions::Weights::kPopulation;
+  EXPECT_EQ(result.island_log_z.size(), population ? 16U : 0U);
+  return population ? result.island_log_z : result.log_weights;
+}
+
+std::unique_ptr<Scheduler> OneWorker(const EnergyModel& model) {
+  SchedulerOptions options;
+  options.workers = 1;
+  return Scheduler::Create(model.backend(), options);
+}
+
+void ExpectLogZ(const LogZCase& one, AnnealingOptions::Weights weights) {
+  const std::unique_ptr<Scheduler> scheduler = OneWorker(*one.model);
+  for (const uint64_t seed : Seeds(LogZCase::kFirstSeed)) {
+    const LogZVerdict verdict =
+        CheckLogZ(one, weights, seed, [&](const SampleSpec& spec) {
+          return ScheduledWeights(*scheduler, spec);
+        });
+    CountGates(Gate::kIntervals, 1);
+    CountGates(Gate::kMeanOfZ, 1);
+    std::printf(
+        "%d of %d intervals cover, mean width %.3f; Z / exact %.3f +- "
+        "%.3f\n",
+        verdict.covering, kSeeds, verdict.width, verdict.mean, verdict.error);
+    SCOPED_TRACE("seeds from " + std::to_string(seed));
+    EXPECT_GE(verdict.covering, LeastSuccesses(kSeeds, kLevel));
+    EXPECT_LT(verdict.width, one.widest);
+    EXPECT_LT(verdict.standard_errors(), kGate);
+    EXPECT_LT(verdict.error, kTooWideToTell);
+  }
 }
 
 TransitionParams Params(TransitionKind kind, int64_t sites) {

@@ -8,15 +8,16 @@
 // scheduler, as for a request.
 //
 // The number of intervals that cover is held to the binomial law of .95, and
-// the mean of Z to 5 standard errors: passed but for 1e-4 and 5.7e-7. Seeds
-// are fixed.
+// the mean of Z to 5 standard errors; see false_alarms.h.
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "core/scheduler/job.h"
+#include "core/scheduler/scheduler.h"
 #include "tests/statistical/discrete_checks.h"
 
 namespace basin::testing {
@@ -41,6 +42,9 @@ struct LogZCase {
   // of the model; empty = the initial law.
   std::function<std::vector<float>(uint64_t seed)> samples;
 
+  // Its seeds are these.
+  static constexpr uint64_t kFirstSeed = 1;
+
   bool reverse() const {
     return direction == AnnealingOptions::Direction::kReverse;
   }
@@ -53,7 +57,34 @@ constexpr auto kPopulation = AnnealingOptions::Weights::kPopulation;
 // less often than 1e-4.
 int LeastSuccesses(int trials, double probability);
 
-// Fails the test unless estimates are as they should be.
+// What a request of the case asks for.
+SampleSpec SpecOf(const LogZCase& one, AnnealingOptions::Weights weights,
+                  uint64_t seed);
+
+struct LogZVerdict {
+  int covering = 0;  // of the intervals of 50 seeds
+  double width = 0;  // of these, in the mean
+  double mean = 0;   // of Z over the exact one, or of 1 / Z backwards
+  double error = 0;  // standard error of it
+
+  double standard_errors() const { return std::abs(mean - 1) / error; }
+  // Intervals cover often enough and the mean is right.
+  bool lawful() const;
+};
+
+// The log-weights of a request's chains, or ln Z of its islands.
+using WeightsOf = std::function<std::vector<double>(const SampleSpec& spec)>;
+
+// Judges what `weights_of` gives for the 50 seeds from `first_seed` on.
+LogZVerdict CheckLogZ(const LogZCase& one, AnnealingOptions::Weights weights,
+                      uint64_t first_seed, const WeightsOf& weights_of);
+
+// By the scheduler; errors fail the test.
+std::vector<double> ScheduledWeights(Scheduler& scheduler,
+                                     const SampleSpec& spec);
+std::unique_ptr<Scheduler> OneWorker(const EnergyModel& model);
+
+// Fails the test unless the scheduler's estimates are as they should be.
 void ExpectLogZ(const LogZCase& one, AnnealingOptions::Weights weights);
 
 TransitionParams Params(TransitionKind kind, int64_t sites = 0);

@@ -18,7 +18,7 @@ namespace {
 constexpr double kCritical = 0.4406867935;
 
 TEST(LeastSuccessesTest, IsTheBinomialQuantile) {
-  // P(X <= 39) = 5.3e-5, P(X <= 40) = 2.3e-4, by summing the law.
+  // P(X <= 39) = 2.96e-5, P(X <= 40) = 1.59e-4, by summing the law.
   EXPECT_EQ(LeastSuccesses(50, 0.95), 40);
 }
 

@@ -13,16 +13,13 @@
 #include "core/scheduler/scheduler.h"
 #include "tests/core/scheduler/fake_model.h"
 #include "tests/core/scheduler/job_helpers.h"
+#include "tests/core/scheduler/spin_model.h"
 #include "tests/testing/status_matchers.h"
 
 namespace basin::testing {
 namespace {
 
 using Keep = SampleSpec::Keep;
-
-constexpr TransitionKind kKinds[] = {
-    TransitionKind::kUla, TransitionKind::kMala, TransitionKind::kRandomWalk,
-    TransitionKind::kIgebm, TransitionKind::kJem};
 
 // The request whose bytes are compared.
 SampleSpec Subject(const std::shared_ptr<const EnergyModel>& model,
@@ -31,25 +28,29 @@ SampleSpec Subject(const std::shared_ptr<const EnergyModel>& model,
   spec.seed = 42;
   spec.warmup = 2;
   spec.keep_every = 3;
-  spec.box = {-3, 3};
-  // Recipes carry no energies: what they keep is evaluated apart.
-  spec.keep = kind == TransitionKind::kIgebm ? Keep::kStates
-                                             : Keep::kStatesAndGradients;
+  if (model->info().domain.kind == DomainKind::kContinuous) {
+    spec.box = {-3, 3};
+    // Recipes carry no energies: what they keep is evaluated apart.
+    spec.keep = kind == TransitionKind::kIgebm ? Keep::kStates
+                                               : Keep::kStatesAndGradients;
+  }
   return spec;
 }
 
 // The i-th of those that share the scheduler with it: of all kinds, sizes,
 // lengths and wishes, some diverging.
 SampleSpec Neighbour(const std::shared_ptr<const EnergyModel>& model, int i) {
+  const std::vector<TransitionKind> kinds = KindsFor(*model);
   SampleSpec spec =
-      MakeSample(model, kKinds[i % 5], 1 + i % 4, 1 + (i * 7) % 20);
+      MakeSample(model, kinds[i % kinds.size()], 1 + i % 4, 1 + (i * 7) % 20);
+  const bool continuous = model->info().domain.kind == DomainKind::kContinuous;
   spec.seed = 7 + i;
-  spec.keep = static_cast<Keep>(i % 3);
+  spec.keep = static_cast<Keep>(i % (continuous ? 3 : 2));
   spec.keep_every = i % 2;
   spec.transition.step_size *= 1 + i % 3;
   spec.inverse_temperature = 1 + 0.5 * (i % 2);
   spec.max_pending_bytes = i % 4 == 0 ? 0 : 1 << 20;
-  if (i % 6 == 5) spec.initial[0] = 60;
+  if (continuous && i % 6 == 5) spec.initial[0] = 60;
   return spec;
 }
 
@@ -63,18 +64,16 @@ class DeterminismTest : public ::testing::TestWithParam<TransitionKind> {
  protected:
   // The bytes of the subject's answer.
   std::string Answer(const Setting& setting) {
-    FakeModelOptions model_options;
-    model_options.tile_sizes = setting.tile_sizes;
-    const auto model = MakeFakeModel(*backend_, model_options);
-    const auto other = MakeFakeModel(*backend_, {});
+    const auto model = ModelOf(setting.tile_sizes);
+    const auto other = ModelOf(Setting().tile_sizes);
     SchedulerOptions options;
     options.workers = setting.workers;
-    const auto scheduler = Scheduler::Create(*backend_, options);
+    const auto scheduler = Scheduler::Create(model->backend(), options);
     std::vector<int> order(setting.neighbours + 1);  // 0: the subject
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
     std::shuffle(order.begin(), order.end(), random_);
 
-    SampleSpec endless = MakeSample(model, GetParam(), 3, 1'000'000);
+    SampleSpec endless = MakeSample(model, GetParam(), 3, 100'000);
     const bool has_endless = setting.neighbours > 0;
     Running<SampleJob> cancelled;
     if (has_endless) cancelled = Start(*scheduler, endless);
@@ -107,6 +106,17 @@ class DeterminismTest : public ::testing::TestWithParam<TransitionKind> {
     return BytesOf(answer);
   }
 
+  // Spins come in all tile sizes up to the largest.
+  std::shared_ptr<const EnergyModel> ModelOf(
+      const std::vector<int>& tile_sizes) {
+    if (!CheckFits(GetParam(), ModelInfo()).ok()) {
+      return MakeSpinModel(tile_sizes.back());
+    }
+    FakeModelOptions options;
+    options.tile_sizes = tile_sizes;
+    return MakeFakeModel(*backend_, options);
+  }
+
   const std::unique_ptr<Backend> backend_ = CreateCpuBackend();
   std::mt19937 random_{1};
 };
@@ -133,8 +143,9 @@ TEST_P(DeterminismTest, InEveryTileSize) {
 }
 
 TEST_P(DeterminismTest, AnotherSeedGivesOtherBytes) {
-  const auto model = MakeFakeModel(*backend_, {});
-  const auto scheduler = Scheduler::Create(*backend_, {});
+  if (GetParam() == TransitionKind::kMinimize) return;  // no noise
+  const auto model = ModelOf(Setting().tile_sizes);
+  const auto scheduler = Scheduler::Create(model->backend(), {});
   SampleSpec spec = Subject(model, GetParam());
   const std::string first = BytesOf(Collect(Start(*scheduler, spec)));
   EXPECT_EQ(BytesOf(Collect(Start(*scheduler, spec))), first);
@@ -142,7 +153,10 @@ TEST_P(DeterminismTest, AnotherSeedGivesOtherBytes) {
   EXPECT_NE(BytesOf(Collect(Start(*scheduler, spec))), first);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, DeterminismTest, ::testing::ValuesIn(kKinds));
+INSTANTIATE_TEST_SUITE_P(All, DeterminismTest, ::testing::ValuesIn(AllKinds()),
+                         [](const auto& info) {
+                           return std::string(Name(info.param));
+                         });
 
 // Scores, alone and in company, with and without gradients beside them.
 TEST(ScoreDeterminismTest, AmongOthers) {

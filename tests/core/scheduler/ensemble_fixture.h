@@ -44,7 +44,10 @@ class EnsembleTest : public ::testing::Test {
   }
 
   Sampled Run(const SampleSpec& spec, int workers = 2) {
-    return Collect(Start(*MakeScheduler(workers), spec));
+    SchedulerOptions options;
+    options.workers = workers;
+    const auto scheduler = Scheduler::Create(spec.model->backend(), options);
+    return Collect(Start(*scheduler, spec));
   }
 
   SampleSpec Spec(TransitionKind kind, int64_t chains, int64_t steps) {

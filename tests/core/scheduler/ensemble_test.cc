@@ -11,6 +11,7 @@
 
 #include "core/sampler/diagnostics.h"
 #include "tests/core/scheduler/ensemble_fixture.h"
+#include "tests/core/scheduler/spin_model.h"
 #include "tests/testing/status_matchers.h"
 
 namespace basin::testing {
@@ -190,8 +191,11 @@ TEST_P(ResumeTest, PartsHaveTheBytesOfTheWhole) {
   for (const bool tempered : {false, true}) {
     // Temperature 0 has no ladder.
     if (tempered && GetParam() == TransitionKind::kMinimize) continue;
-    SampleSpec whole = Spec(GetParam(), 5, 36);
-    whole.box = {-3, 3};
+    SampleSpec whole =
+        MakeSample(MakeModelFor(GetParam(), *backend_), GetParam(), 5, 36);
+    if (whole.model->info().domain.kind == DomainKind::kContinuous) {
+      whole.box = {-3, 3};
+    }
     whole.keep_every = 3;
     whole.warmup = 10;
     if (tempered) {
@@ -213,15 +217,10 @@ TEST_P(ResumeTest, PartsHaveTheBytesOfTheWhole) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Continuous, ResumeTest,
-    ::testing::Values(TransitionKind::kUla, TransitionKind::kMala,
-                      TransitionKind::kRandomWalk, TransitionKind::kIgebm,
-                      TransitionKind::kJem, TransitionKind::kHmc,
-                      TransitionKind::kUnderdamped,
-                      TransitionKind::kUnderdampedMetropolis,
-                      TransitionKind::kMinimize),
-    [](const auto& info) { return std::string(Name(info.param)); });
+INSTANTIATE_TEST_SUITE_P(All, ResumeTest, ::testing::ValuesIn(AllKinds()),
+                         [](const auto& info) {
+                           return std::string(Name(info.param));
+                         });
 
 TEST_F(EnsembleTest, ResumesAfterTuning) {
   SampleSpec whole = Together(Spec(TransitionKind::kMala, 6, 24));

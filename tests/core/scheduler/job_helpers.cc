@@ -139,7 +139,25 @@ TransitionParams ParamsOf(TransitionKind kind) {
     params.noise_std = 0.02;
   }
   if (kind == TransitionKind::kIgebm) params.gradient_clip = 0.3;
+  // Or hardly a site would move.
+  if (kind == TransitionKind::kDiscreteLangevin) params.step_size = 0.5;
   return params;
+}
+
+std::vector<TransitionKind> AllKinds() {
+  std::vector<TransitionKind> kinds;
+  for (const Transition* transition : AllTransitions()) {
+    kinds.push_back(transition->kind());
+  }
+  return kinds;
+}
+
+std::vector<TransitionKind> KindsFor(const EnergyModel& model) {
+  std::vector<TransitionKind> kinds = AllKinds();
+  std::erase_if(kinds, [&](TransitionKind kind) {
+    return !CheckFits(kind, model.info()).ok();
+  });
+  return kinds;
 }
 
 SampleSpec MakeSample(std::shared_ptr<const EnergyModel> model,
@@ -150,6 +168,10 @@ SampleSpec MakeSample(std::shared_ptr<const EnergyModel> model,
   spec.steps = steps;
   spec.seed = 1000 + static_cast<uint64_t>(chains);
   spec.initial = StartValues(chains * model->info().dimension);
+  if (model->info().domain.kind == DomainKind::kBinary) {
+    for (float& value : spec.initial) value = value > 0 ? 1 : 0;
+  }
+  if (kind == TransitionKind::kDelayedAcceptance) spec.surrogate = model;
   spec.model = std::move(model);
   return spec;
 }

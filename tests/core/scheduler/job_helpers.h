@@ -30,7 +30,13 @@ class Bell {
 // The parameters that the tests use for a transition.
 TransitionParams ParamsOf(TransitionKind kind);
 
-// A small request, starting from fixed states within [-1, 1].
+// Of AllTransitions().
+std::vector<TransitionKind> AllKinds();
+// Those that fit a model.
+std::vector<TransitionKind> KindsFor(const EnergyModel& model);
+
+// A small request, starting from fixed states within [-1, 1], or of 0 and 1
+// for a binary model. Delayed acceptance is its own surrogate.
 SampleSpec MakeSample(std::shared_ptr<const EnergyModel> model,
                       TransitionKind kind, int64_t chains, int64_t steps);
 ScoreSpec MakeScore(std::shared_ptr<const EnergyModel> model, int64_t rows);
