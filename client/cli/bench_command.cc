@@ -81,10 +81,11 @@ absl::Status Report(Measurement measurement, double seconds, const char* unit) {
   if (!measurement.status.ok()) return measurement.status;
   std::vector<double>& latencies = measurement.latencies;
   std::sort(latencies.begin(), latencies.end());
-  absl::PrintF("%s/s        %s\n", unit,
+  absl::PrintF("%-14s%s\n", absl::StrCat(unit, "/s"),
                HumanNumber(measurement.units / seconds));
-  absl::PrintF("requests/s  %s\n", HumanNumber(measurement.requests / seconds));
-  absl::PrintF("latency ms  p50 %.3f  p90 %.3f  p99 %.3f  max %.3f\n",
+  absl::PrintF("requests/s    %s\n",
+               HumanNumber(measurement.requests / seconds));
+  absl::PrintF("latency ms    p50 %.3f  p90 %.3f  p99 %.3f  max %.3f\n",
                1e3 * Percentile(latencies, 0.5),
                1e3 * Percentile(latencies, 0.9),
                1e3 * Percentile(latencies, 0.99), 1e3 * latencies.back());

@@ -211,7 +211,7 @@ void AddLogZCommand(CLI::App& app, Session& session, Action& action) {
   log_z
       ->add_option("--levels", args->levels,
                    "of the path; the cost and the accuracy go with it")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
       ->capture_default_str();
   log_z
       ->add_option("--steps_per_level", args->steps_per_level,
