@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <grpcpp/support/status.h>
 
@@ -126,6 +127,7 @@ void SampleCall::Abandon() {
 
 void SampleCall::Begin(Runtime::ModelOr model) {
   if (absl::Status status = Submit(std::move(model)); !status.ok()) {
+    status = NameDefault(std::move(status));
     {
       MutexLock lock(mu_);
       finished_ = true;
@@ -141,6 +143,19 @@ void SampleCall::Begin(Runtime::ModelOr model) {
   }
   Perform(Action::kWrite);
   if (abandoned) Abandon();
+}
+
+// A refusal of a transition that the request did not name says whose it is.
+absl::Status SampleCall::NameDefault(absl::Status status) const {
+  const bool by_default =
+      model_ != nullptr && absl::IsInvalidArgument(status) &&
+      !request_->has_transition() && model_->info().has_default_transition;
+  if (!by_default) return status;
+  const std::string name(
+      GetTransition(model_->info().default_transition.kind).name());
+  if (!absl::StrContains(status.message(), name)) return status;
+  return absl::InvalidArgumentError(absl::StrCat(
+      status.message(), " (", name, " is the model's default transition)"));
 }
 
 void SampleCall::FindModel() {
@@ -276,12 +291,11 @@ absl::Status SampleCall::FillPlan(SamplePlan& plan) {
     plan.replay_labels = std::move(law.labels);
   }
   BASIN_ASSIGN_OR_RETURN(draw_, FillInitialStates(info, buffer.get(), plan));
-  if (plan.chains_without_states > 0) {
-    replay_warnings_.push_back(absl::StrCat(
-        plan.chains_without_states, " of ", plan.spec.chains,
-        " chains started from the initial law, for the replay buffer had no "
-        "states for them: it fills with the last states of such requests, and "
-        "with what is inserted"));
+  if (draw_.unserved > 0) {
+    replay_warnings_.push_back(
+        absl::StrCat(draw_.unserved, " of ", plan.spec.chains,
+                     " chains started from the initial law: the replay buffer "
+                     "had no states left for them"));
   }
   BASIN_RETURN_IF_ERROR(FillClamped(info, plan));
   DecideWriteBack(plan, law.other, std::move(buffer));
@@ -387,8 +401,8 @@ SampleCall::Action SampleCall::End(SampleResult result) {
   }
   event_.Clear();
   v1::SampleEvent::Summary& summary = *event_.mutable_summary();
-  SummaryToProto(transition_.kind, chains_, model_->info(), annealing_, result,
-                 summary);
+  SummaryToProto(
+      {transition_.kind, chains_, model_->info(), annealing_, result}, summary);
   if (request_->output().resume_token() && result.resume.steps > 0) {
     summary.set_resume_token(EncodeResumeToken(
         *request_, models_, seed_, result, runtime_.options.resume_key));

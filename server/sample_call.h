@@ -51,6 +51,7 @@ class SampleCall final : public grpc::ServerWriteReactor<v1::SampleEvent>,
   // Submits the job and sends `accepted`.
   void Begin(Runtime::ModelOr model);
   absl::Status Submit(Runtime::ModelOr model);
+  absl::Status NameDefault(absl::Status status) const;
   // The models that stand beside the request's own.
   absl::Status FindOtherModels(SampleSpec& spec) const;
   // Which models the chains of `spec`, or of the token, depend on.

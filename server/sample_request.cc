@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -194,22 +194,15 @@ absl::Status DecodeOptions(const v1::SampleRequest& request,
   }
 }
 
-// For how many of the chains `buffer` holds states; 0 if it is null.
-int64_t CountChainsWithStates(const SamplePlan& plan,
-                              const ReplayBuffer* buffer) {
-  const std::vector<int32_t>& labels = plan.replay_labels;
-  if (buffer == nullptr) return 0;
-  if (labels.empty()) {
-    return buffer->HasStates(kNoReplayLabel) ? plan.spec.chains : 0;
-  }
-  std::map<int32_t, bool> has_states;
-  for (const int32_t label : labels) {
-    if (!has_states.contains(label)) {
-      has_states[label] = buffer->HasStates(label);
-    }
-  }
-  return std::count_if(labels.begin(), labels.end(),
-                       [&](int32_t label) { return has_states[label]; });
+// Whether `buffer`, which may be null, holds states for any of the chains.
+bool HasStatesFor(const std::vector<int32_t>& labels,
+                  const ReplayBuffer* buffer) {
+  if (buffer == nullptr) return false;
+  if (labels.empty()) return buffer->HasStates(kNoReplayLabel);
+  const std::set<int32_t> different(labels.begin(), labels.end());
+  return std::any_of(
+      different.begin(), different.end(),
+      [buffer](int32_t label) { return buffer->HasStates(label); });
 }
 
 }  // namespace
@@ -252,11 +245,10 @@ absl::StatusOr<ReplayDraw> FillInitialStates(const ModelInfo& model,
     RepeatForRows(dimension, spec);
     return draw;
   }
-  const int64_t with_states = CountChainsWithStates(plan, buffer);
-  if (plan.init == SamplePlan::Init::kReplay) {
-    plan.chains_without_states = spec.chains - with_states;
-  }
-  if (plan.init == SamplePlan::Init::kReplay || with_states > 0) {
+  const bool replay = plan.init == SamplePlan::Init::kReplay ||
+                      (plan.init == SamplePlan::Init::kDefault &&
+                       HasStatesFor(plan.replay_labels, buffer));
+  if (replay) {
     BASIN_ASSIGN_OR_RETURN(
         draw, buffer->Draw(spec.chains, spec.seed, plan.restart_probability,
                            plan.replay_labels));

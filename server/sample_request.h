@@ -36,8 +36,6 @@ struct SamplePlan {
   bool write_back = true;           // after kReplay
   // Of the replay buffer's states, ReplayLaw::labels.
   std::vector<int32_t> replay_labels;
-  // Of kReplay; FillInitialStates() counts them.
-  int64_t chains_without_states = 0;
   std::vector<float> clamped;  // clamp.values, [chains, D], [1, D] or empty
 
   // What the draws hold.

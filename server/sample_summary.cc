@@ -21,37 +21,47 @@ namespace {
 constexpr double kLowShare = 0.5;
 constexpr double kHighShare = 1.6;
 
-void WarnOfAcceptance(TransitionKind transition, int64_t dimension,
-                      const SampleResult& result, double acceptance,
+bool IsReverse(const FinishedRun& run) {
+  return run.annealing.direction == AnnealingOptions::Direction::kReverse;
+}
+
+void WarnOfAcceptance(const FinishedRun& run,
                       std::vector<std::string>& warnings) {
-  const auto best = TargetAcceptance(transition, dimension);
+  // A path that is gone back ends where the energy is flat.
+  const double acceptance =
+      IsReverse(run) ? run.result.path_acceptance : run.result.acceptance;
+  const auto best = TargetAcceptance(run.transition, run.model.dimension);
   if (std::isnan(acceptance) || !best.has_value()) return;
   // Above .95 steps are wasted, whatever the best is.
   const double high = std::min(kHighShare * *best, 0.95 + 0.05 * *best);
   if (acceptance >= kLowShare * *best && acceptance <= high) return;
   const bool low = acceptance < kLowShare * *best;
-  const double step = result.transition.step_size;
+  const double step = run.result.transition.step_size;
   const double better = step * (low ? std::max(0.1, acceptance / *best) : 2);
   warnings.push_back(absl::StrFormat(
-      "acceptance %.2f is %s: a %s step_size mixes faster (about %.2f is "
+      "acceptance %.2f%s is %s: a %s step_size mixes faster (about %.2f is "
       "best)%s",
-      acceptance, low ? "low" : "high", low ? "smaller" : "larger", *best,
+      acceptance, IsReverse(run) ? " along the path" : "", low ? "low" : "high",
+      low ? "smaller" : "larger", *best,
       step > 0 ? absl::StrFormat("; try %.3g, or adapt", better) : ""));
 }
 
 // A recipe's noisy descent is not meant to mix.
-void WarnOfMixing(const SampleResult& result, double rhat,
+void WarnOfMixing(const FinishedRun& run, double rhat,
                   std::vector<std::string>& warnings) {
   constexpr double kGoodRhat = 1.01;
+  const SampleResult& result = run.result;
   const bool mixed = !(rhat > kGoodRhat);
   if (mixed || result.target.kind == DeclaredTarget::Kind::kRecipe) return;
+  const bool can_temper =
+      result.replicas.size() < 2 &&
+      !(run.transition == TransitionKind::kGibbs && run.model.has_hidden_units);
   warnings.push_back(absl::StrFormat(
       "R-hat %.3f is above %.2f: the chains have not mixed; try more steps%s, "
       "more warmup%s",
       rhat, kGoodRhat,
       result.transition.step_size > 0 ? ", another step_size" : "",
-      result.replicas.size() < 2 ? ", or, if modes are far apart, tempering"
-                                 : ""));
+      can_temper ? ", or, if modes are far apart, tempering" : ""));
 }
 
 void WarnOfSwaps(const SampleResult& result,
@@ -86,17 +96,16 @@ std::optional<double> AcceptanceOfFrozen(const SampleResult& result,
   return std::nullopt;
 }
 
-void LogZToProto(const SampleResult& result, int64_t chains,
-                 const AnnealingOptions& annealing,
-                 v1::SampleEvent::Summary& summary) {
+void LogZToProto(const FinishedRun& run, v1::SampleEvent::Summary& summary) {
+  const SampleResult& result = run.result;
+  const AnnealingOptions& annealing = run.annealing;
   const bool population = !result.island_log_z.empty();
   // Chains that were resumed bring their weights, but not what they weigh.
   if (annealing.weights == AnnealingOptions::Weights::kNone ||
       result.log_weights.empty()) {
     return;
   }
-  const bool reverse =
-      annealing.direction == AnnealingOptions::Direction::kReverse;
+  const bool reverse = IsReverse(run);
   const LogZOptions options = {.log_z_base = annealing.log_volume};
   const LogZEstimate estimate =
       reverse
@@ -111,7 +120,7 @@ void LogZToProto(const SampleResult& result, int64_t chains,
   out.set_standard_error(estimate.standard_error);
   out.set_weight_ess(estimate.weight_ess);
   out.set_num_weights(estimate.num_weights);
-  const std::optional<double> frozen = AcceptanceOfFrozen(result, chains);
+  const std::optional<double> frozen = AcceptanceOfFrozen(result, run.chains);
   out.set_reliable(estimate.reliable && !frozen.has_value());
   out.set_from_above(reverse);
   out.set_ratio(annealing.base == AnnealingOptions::Base::kModel);
@@ -162,21 +171,19 @@ void DiagnosticsToProto(const Diagnostics& diagnostics,
 
 }  // namespace
 
-std::vector<std::string> SampleWarnings(TransitionKind transition,
-                                        int64_t chains, int64_t dimension,
-                                        const SampleResult& result,
-                                        double acceptance,
+std::vector<std::string> SampleWarnings(const FinishedRun& run,
                                         const Diagnostics& diagnostics) {
+  const SampleResult& result = run.result;
   std::vector<std::string> warnings;
-  WarnOfAcceptance(transition, dimension, result, acceptance, warnings);
+  WarnOfAcceptance(run, warnings);
   WarnOfSwaps(result, warnings);
   if (result.num_diverged > 0) {
     warnings.push_back(absl::StrFormat(
         "%d of %d chains diverged to a non-finite state or energy: try a "
         "smaller step_size or a box",
-        result.num_diverged, chains));
+        result.num_diverged, run.chains));
   }
-  WarnOfMixing(result, diagnostics.max_rhat, warnings);
+  WarnOfMixing(run, diagnostics.max_rhat, warnings);
   if (result.truncated) {
     warnings.push_back(
         "the deadline ended the run early: the draws are fewer than asked for");
@@ -184,10 +191,8 @@ std::vector<std::string> SampleWarnings(TransitionKind transition,
   return warnings;
 }
 
-void SummaryToProto(TransitionKind transition, int64_t chains,
-                    const ModelInfo& model, const AnnealingOptions& annealing,
-                    const SampleResult& result,
-                    v1::SampleEvent_Summary& summary) {
+void SummaryToProto(const FinishedRun& run, v1::SampleEvent_Summary& summary) {
+  const SampleResult& result = run.result;
   const Diagnostics diagnostics = Diagnose(result.traces);
   DiagnosticsToProto(diagnostics, summary);
   summary.set_chain_steps(result.chain_steps);
@@ -207,21 +212,16 @@ void SummaryToProto(TransitionKind transition, int64_t chains,
   if (result.tuned && !result.scale.empty()) {
     std::vector<float> variance = result.scale;
     for (float& value : variance) value *= value;
-    FloatsToProto({}, model.state_shape.dims(), variance,
+    FloatsToProto({}, run.model.state_shape.dims(), variance,
                   *summary.mutable_tuned_variance());
   }
   ReplicasToProto(result, summary);
-  LogZToProto(result, chains, annealing, summary);
+  LogZToProto(run, summary);
   if (!result.log_weights.empty()) {
-    EnergiesToProto({chains}, Precision::kFloat64, result.log_weights,
+    EnergiesToProto({run.chains}, Precision::kFloat64, result.log_weights,
                     *summary.mutable_log_weights());
   }
-  // A path that is gone back ends where the energy is flat.
-  const bool reverse =
-      annealing.direction == AnnealingOptions::Direction::kReverse;
-  for (std::string& warning : SampleWarnings(
-           transition, chains, model.dimension, result,
-           reverse ? result.path_acceptance : result.acceptance, diagnostics)) {
+  for (std::string& warning : SampleWarnings(run, diagnostics)) {
     summary.add_warnings(std::move(warning));
   }
 }

@@ -13,20 +13,21 @@ namespace v1 {
 class SampleEvent_Summary;
 }  // namespace v1
 
-// What looks wrong with a finished run, in words, and what to try.
-// `acceptance`: that by which the step size is judged; NaN = none.
-std::vector<std::string> SampleWarnings(TransitionKind transition,
-                                        int64_t chains, int64_t dimension,
-                                        const SampleResult& result,
-                                        double acceptance,
+// A finished request.
+struct FinishedRun {
+  TransitionKind transition;
+  int64_t chains;
+  const ModelInfo& model;
+  const AnnealingOptions& annealing;
+  const SampleResult& result;
+};
+
+// What looks wrong with a run, in words, and what to try.
+std::vector<std::string> SampleWarnings(const FinishedRun& run,
                                         const Diagnostics& diagnostics);
 
-// The summary of a finished run but for timings, trace, replay and the resume
-// token. `annealing`: the request's.
-void SummaryToProto(TransitionKind transition, int64_t chains,
-                    const ModelInfo& model, const AnnealingOptions& annealing,
-                    const SampleResult& result,
-                    v1::SampleEvent_Summary& summary);
+// The summary of a run but for timings, trace, replay and the resume token.
+void SummaryToProto(const FinishedRun& run, v1::SampleEvent_Summary& summary);
 
 // The last states of the chains that the request sees, [chains, D].
 std::vector<float> SeenStates(const SampleResult& result, int64_t chains,

@@ -154,7 +154,7 @@ void AddBenchCommand(CLI::App& app, Session& session, Action& action) {
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
     sub->add_option("--seconds", args->seconds, "how long to start requests")
-        ->check(&CheckPositiveInteger)
+        ->check(CLI::PositiveNumber)
         ->capture_default_str();
     sub->add_option("--priority", args->priority, "1 (first) to 9. Default: 5");
     sub->callback([&session, &action, args, run] {

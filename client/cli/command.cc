@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <regex>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -12,7 +11,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/str_replace.h>
+#include <absl/strings/string_view.h>
 
 #include "client/npy.h"
 #include "client/png_grid.h"
@@ -170,22 +169,18 @@ std::string CheckPositiveInteger(const std::string& text) {
 }
 
 std::string InOptions(const std::string& message) {
-  static const std::regex kParameter("transition\\.[a-z_]+\\.([a-z_]+)");
-  return absl::StrReplaceAll(
-      std::regex_replace(message, kParameter, "--$1"),
-      // Where the names differ by more than two hyphens.
+  // Where the names differ by more than two hyphens.
+  static constexpr std::pair<absl::string_view, absl::string_view> kOptions[] =
       {{"adapt.metric", "--adapt_metric"},
        {"adapt.step_size", "--adapt"},
        {"adapt.target_acceptance", "--target_acceptance"},
        {"annealing.islands", "--islands"},
-       {"annealing.power", "--anneal_power (log_z: --power)"},
        {"annealing.resample_below", "--resample_below"},
-       {"annealing.schedule", "--schedule"},
        {"annealing.weights", "--weights"},
-       {"box.lower_each", "--lower_each"},
        {"box.lower", "--lower"},
-       {"box.upper_each", "--upper_each"},
+       {"box.lower_each", "--lower_each"},
        {"box.upper", "--upper"},
+       {"box.upper_each", "--upper_each"},
        {"clamp.mask", "--clamp_mask"},
        {"clamp.values", "--clamp_values"},
        {"inverse_temperature", "--beta"},
@@ -198,7 +193,17 @@ std::string InOptions(const std::string& message) {
        {"tempering.least", "--tempering"},
        {"tempering.levels", "--tempering"},
        {"tempering.swap_every", "--swap_every"},
-       {"tempering.tune", "--tune_ladder"}});
+       {"tempering.tune", "--tune_ladder"}};
+  const size_t end = message.find_first_of(":[ ");
+  if (end == std::string::npos || message[end] == ' ') return message;
+  const absl::string_view field = absl::string_view(message).substr(0, end);
+  const absl::string_view rest = absl::string_view(message).substr(end);
+  for (const auto& [name, option] : kOptions) {
+    if (field == name) return absl::StrCat(option, rest);
+  }
+  // "transition.hmc.step_size".
+  if (!absl::StartsWith(field, "transition.")) return message;
+  return absl::StrCat("--", field.substr(field.rfind('.') + 1), rest);
 }
 
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,

@@ -52,8 +52,8 @@ std::function<std::string(const std::string&)> FileNameEndsWith(
 // A check of an option: a whole number from 1 on.
 std::string CheckPositiveInteger(const std::string& text);
 
-// What a server says of a request's fields, in the names of options: --beta for
-// inverse_temperature.
+// What a server says of a field of the request, by the name of its option:
+// "--beta: expected ..." for "inverse_temperature: expected ...".
 std::string InOptions(const std::string& message);
 
 // Reads inputs for a model: a .npy file, a .png file, or a folder of such

@@ -107,8 +107,23 @@ std::string CommandsOf(const CLI::App& app) {
   return absl::StrJoin(names, ", ");
 }
 
-// One line that says what was wrong with the command line. CLI11 says that a
-// command is missing where one is mistyped.
+// What is wrong with a command line on which CLI11 misses something: mostly a
+// word before it is mistyped, or in the wrong place.
+std::string MissingText(const CLI::App& app, const CLI::App& at,
+                        const std::string& missing) {
+  const std::vector<std::string> rest = app.remaining(true);
+  const bool no_command = at.get_subcommands(nullptr).size() > 0;
+  std::string text = no_command ? "a command is missing" : missing;
+  if (!rest.empty() && no_command && rest[0][0] != '-') {
+    text = absl::StrCat("there is no command '", rest[0], "'");
+  } else if (!rest.empty()) {
+    absl::StrAppend(&text, ", and '", rest[0], "' is not known here");
+  }
+  if (no_command) absl::StrAppend(&text, "; expected ", CommandsOf(at));
+  return text;
+}
+
+// One line that says what was wrong with the command line.
 std::string UsageText(const CLI::App* app, const CLI::Error& error) {
   const CLI::App* at = app;
   std::string name = "basin";
@@ -116,17 +131,10 @@ std::string UsageText(const CLI::App* app, const CLI::Error& error) {
     at = at->get_subcommands().front();
     absl::StrAppend(&name, " ", at->get_name());
   }
-  std::string text = absl::StrReplaceAll(error.what(), {{"\n", "; "}});
-  const std::vector<std::string> rest = app->remaining(true);
-  const bool no_command = at->get_require_subcommand_min() > 0;
-  if (no_command) {
-    text = absl::StrCat(
-        rest.empty() ? "a command is missing"
-                     : absl::StrCat("there is no command '", rest[0], "'"),
-        "; expected ", CommandsOf(*at));
-  }
-  return absl::StrCat("basin: ", text, " (", name, " --help explains ",
-                      no_command ? "each" : "it", ")\n");
+  const std::string what = absl::StrReplaceAll(error.what(), {{"\n", "; "}});
+  const bool missing = error.get_name() == "RequiredError";
+  return absl::StrCat("basin: ", missing ? MissingText(*app, *at, what) : what,
+                      " (", name, " --help explains it)\n");
 }
 
 }  // namespace

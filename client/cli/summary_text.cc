@@ -148,7 +148,7 @@ std::string SummaryText(const SampleResult& result) {
 void PrintWarnings(const Summary& summary) {
   std::fflush(stdout);  // they come after the summary
   for (const std::string& warning : summary.warnings()) {
-    absl::FPrintF(stderr, "warning: %s\n", InOptions(warning));
+    absl::FPrintF(stderr, "warning: %s\n", warning);
   }
 }
 

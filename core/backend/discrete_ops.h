@@ -35,8 +35,9 @@ struct NeighbourField {
     kNone,
     kStride,   // see below, and the state holds first .. first + 2 kRun - 1
     kUniform,  // that, and the same weight or bias for all
-    kAlike,    // that, and all neighbours' runs are uniform with one weight:
-               // what matters is how many neighbours are 1
+    kAlike,    // that, and all neighbours' runs are uniform with one weight;
+               // all such runs of a block have the same weight and bias, so
+               // that what matters is how many neighbours are 1
   };
   // neighbours[k, i] = first + 2 l, but for l = odd_lane.
   struct Run {

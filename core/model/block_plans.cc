@@ -1,6 +1,7 @@
 #include "core/model/block_plans.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/base/check.h"
 #include "core/base/status_macros.h"
@@ -77,6 +78,7 @@ std::vector<Field::Run> RunsOf(const Conditional& block) {
 std::vector<Field::SiteRun> SiteRunsOf(
     const Conditional& block, const std::vector<Field::Run>& neighbours) {
   std::vector<Field::SiteRun> runs;
+  std::optional<Field::SiteRun> first_alike;
   const size_t degree = block.table->weights.size() / block.variables;
   for (int64_t i = 0; i + Field::kRun <= block.variables; i += Field::kRun) {
     runs.push_back(
@@ -90,8 +92,13 @@ std::vector<Field::SiteRun> SiteRunsOf(
                  run.weight == first->weight;
         });
     if (!alike) continue;
-    runs.back().kind = Field::Kind::kAlike;
-    runs.back().weight = first->weight;
+    Field::SiteRun run = runs.back();
+    run.kind = Field::Kind::kAlike;
+    run.weight = first->weight;
+    if (!first_alike.has_value()) first_alike = run;
+    const bool same =
+        run.bias == first_alike->bias && run.weight == first_alike->weight;
+    if (same) runs.back() = run;
   }
   return runs;
 }

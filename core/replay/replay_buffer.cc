@@ -81,24 +81,25 @@ int32_t LabelOf(absl::Span<const int32_t> labels, int64_t chain) {
   return labels.empty() ? kNoReplayLabel : labels[chain];
 }
 
-// The slots of `n` chains, or kFresh. A pure function: chain i uses its own
-// random numbers.
-std::vector<int64_t> ChooseSlots(int64_t n, uint64_t seed,
-                                 absl::Span<const int32_t> labels,
-                                 const SlotPool& pool,
-                                 double restart_probability,
-                                 ReplayReadPolicy policy) {
-  std::vector<int64_t> slots(static_cast<size_t>(n), ReplayDraw::kFresh);
+// Sets slots and unserved of `n` chains with draw.labels. A pure function:
+// chain i uses its own random numbers.
+void ChooseSlots(int64_t n, uint64_t seed, const SlotPool& pool,
+                 double restart_probability, ReplayReadPolicy policy,
+                 ReplayDraw& draw) {
+  draw.slots.assign(static_cast<size_t>(n), ReplayDraw::kFresh);
   absl::flat_hash_map<int32_t, Places> places;
   for (int64_t i = 0; i < n; ++i) {
     const PhiloxBlock draws = ReplayDraws(seed, i);
     if (Restarts(draws, restart_probability)) continue;
-    const int32_t label = LabelOf(labels, i);
+    const int32_t label = LabelOf(draw.labels, i);
     Places& of_label =
         places.try_emplace(label, pool.slots_of(label), policy).first->second;
-    if (of_label.AnyLeft()) slots[i] = of_label.Take(draws);
+    if (of_label.AnyLeft()) {
+      draw.slots[i] = of_label.Take(draws);
+    } else {
+      ++draw.unserved;
+    }
   }
-  return slots;
 }
 
 absl::Status CheckProbability(const char* field, double probability) {
@@ -198,8 +199,8 @@ absl::StatusOr<ReplayDraw> ReplayBufferImpl::Draw(
   draw.generations.resize(static_cast<size_t>(n));
   {
     MutexLock lock(mu_);
-    draw.slots = ChooseSlots(n, seed, labels, pool_, restart_probability,
-                             options_.policy.read_policy);
+    ChooseSlots(n, seed, pool_, restart_probability,
+                options_.policy.read_policy, draw);
     for (int64_t i = 0; i < n; ++i) {
       if (draw.slots[i] == ReplayDraw::kFresh) continue;
       const absl::Span<const float> state = pool_.state(draw.slots[i]);

@@ -31,6 +31,8 @@ struct ReplayDraw {
   std::vector<int64_t> slots;         // [n]
   std::vector<uint64_t> generations;  // [n], of the slot when drawn
   std::vector<int32_t> labels;        // [n], or empty = kNoReplayLabel
+  // How many are kFresh because no state was left for them.
+  int64_t unserved = 0;
 };
 
 struct ReplayStats {

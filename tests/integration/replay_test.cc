@@ -149,6 +149,31 @@ TEST(Replay, SamplingWritesBack) {
               Not(Contains(HasSubstr("from the initial"))));
 }
 
+// Of 20 chains that want states of their own 12 find none left.
+TEST(Replay, ChainsWithoutStatesAreCounted) {
+  const TempDir models;
+  WriteClassifierWithReplay(models.path());
+  ServerProcess::Options options;
+  options.models = models.path();
+  const ServerProcess server(options);
+  v1::SampleRequest request = FeatureRequest(kClassifier, 8, 5);
+  request.mutable_replay()->set_restart_probability(0);
+  request.set_label(1);
+  EXPECT_THAT(Sample(server, request).summary.warnings(),
+              Contains(HasSubstr("8 of 8 chains started from the initial")));
+  request.set_chains(20);
+  request.mutable_replay()->set_write_back(false);
+  EXPECT_THAT(Sample(server, request).summary.warnings(),
+              Contains(HasSubstr("12 of 20 chains started from the initial")));
+  request.set_label(0);
+  EXPECT_THAT(Sample(server, request).summary.warnings(),
+              Contains(HasSubstr("20 of 20 chains started from the initial")));
+  // Those that a restart sends there have asked for it.
+  request.mutable_replay()->set_restart_probability(1);
+  EXPECT_THAT(Sample(server, request).summary.warnings(),
+              Not(Contains(HasSubstr("from the initial"))));
+}
+
 // Chains of p(x), p(x | 0) and p(x | 1) have states of their own, and a
 // restart keeps them apart.
 TEST(Replay, SlotsAreChainsOfOneLabel) {

@@ -19,6 +19,21 @@ using ::testing::Not;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr Diagnostics kNothing;
 
+ModelInfo ModelOf(int64_t dimension) {
+  ModelInfo model;
+  model.dimension = dimension;
+  return model;
+}
+
+std::vector<std::string> Warnings(TransitionKind transition, int64_t dimension,
+                                  const SampleResult& result,
+                                  const Diagnostics& diagnostics) {
+  const ModelInfo model = ModelOf(dimension);
+  const AnnealingOptions annealing;
+  return SampleWarnings({transition, 64, model, annealing, result},
+                        diagnostics);
+}
+
 SampleResult Result(double acceptance) {
   SampleResult result;
   result.acceptance = acceptance;
@@ -27,24 +42,21 @@ SampleResult Result(double acceptance) {
 }
 
 TEST(SampleWarnings, GoodRunsHaveNone) {
-  EXPECT_THAT(SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.57), 0.57,
-                             {.max_rhat = 1.005, .min_bulk_ess = 500}),
+  EXPECT_THAT(Warnings(TransitionKind::kMala, 2, Result(0.57),
+                       {.max_rhat = 1.005, .min_bulk_ess = 500}),
               IsEmpty());
-  EXPECT_THAT(
-      SampleWarnings(TransitionKind::kUla, 4, 2, Result(kNaN), kNaN, kNothing),
-      IsEmpty());
+  EXPECT_THAT(Warnings(TransitionKind::kUla, 2, Result(kNaN), kNothing),
+              IsEmpty());
 }
 
 TEST(SampleWarnings, AcceptanceSaysWhichWay) {
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kMala, 4, 2, Result(0.05), 0.05, kNothing),
+      Warnings(TransitionKind::kMala, 2, Result(0.05), kNothing),
       ElementsAre(HasSubstr("acceptance 0.05 is low: a smaller step_size")));
   EXPECT_THAT(
-      SampleWarnings(TransitionKind::kRandomWalk, 4, 2, Result(0.95), 0.95,
-                     kNothing),
+      Warnings(TransitionKind::kRandomWalk, 2, Result(0.95), kNothing),
       ElementsAre(HasSubstr("acceptance 0.95 is high: a larger step_size")));
-  EXPECT_THAT(SampleWarnings(TransitionKind::kRandomWalk, 4, 1, Result(0.7),
-                             0.7, kNothing),
+  EXPECT_THAT(Warnings(TransitionKind::kRandomWalk, 1, Result(0.7), kNothing),
               IsEmpty());
 }
 
@@ -52,8 +64,8 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
   SampleResult result = Result(kNaN);
   result.num_diverged = 3;
   result.truncated = true;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kUla, 64, 2, result, kNaN,
-                             {.max_rhat = 1.05, .min_bulk_ess = 10}),
+  EXPECT_THAT(Warnings(TransitionKind::kUla, 2, result,
+                       {.max_rhat = 1.05, .min_bulk_ess = 10}),
               ElementsAre(HasSubstr("3 of 64 chains diverged"),
                           HasSubstr("R-hat 1.050 is above 1.01"),
                           HasSubstr("deadline")));
@@ -61,14 +73,21 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
 
 TEST(SampleWarnings, WhatHelpsMixingDependsOnTheRun) {
   const auto warning = [](const SampleResult& result) {
-    return SampleWarnings(TransitionKind::kGibbs, 64, 2, result, kNaN,
-                          {.max_rhat = 1.5})
+    return Warnings(TransitionKind::kGibbs, 2, result, {.max_rhat = 1.5})
         .back();
   };
   SampleResult result = Result(kNaN);
   result.replicas.resize(1);
   EXPECT_THAT(warning(result),
               AllOf(Not(HasSubstr("step_size")), HasSubstr("tempering")));
+  // Blocks with hidden units are those of beta = 1.
+  ModelInfo rbm = ModelOf(2);
+  rbm.has_hidden_units = true;
+  const AnnealingOptions annealing;
+  EXPECT_THAT(
+      SampleWarnings({TransitionKind::kGibbs, 64, rbm, annealing, result},
+                     {.max_rhat = 1.5}),
+      ElementsAre(Not(HasSubstr("tempering"))));
   result.transition.step_size = 0.1;
   result.replicas.resize(4);
   EXPECT_THAT(warning(result),
@@ -78,8 +97,7 @@ TEST(SampleWarnings, WhatHelpsMixingDependsOnTheRun) {
 TEST(SampleWarnings, RecipesAreNotExpectedToMix) {
   SampleResult result = Result(kNaN);
   result.target.kind = DeclaredTarget::Kind::kRecipe;
-  EXPECT_THAT(SampleWarnings(TransitionKind::kJem, 4, 2, result, kNaN, {3, 10}),
-              IsEmpty());
+  EXPECT_THAT(Warnings(TransitionKind::kJem, 2, result, {3, 10}), IsEmpty());
 }
 
 TEST(SummaryToProto, WhatIsNotDefinedIsAbsent) {
@@ -88,10 +106,10 @@ TEST(SummaryToProto, WhatIsNotDefinedIsAbsent) {
   result.diverged_chains = {1, 5};
   result.num_diverged = 2;
   v1::SampleEvent::Summary summary;
-  ModelInfo model;
-  model.dimension = 2;
+  const ModelInfo model = ModelOf(2);
+  const AnnealingOptions annealing;
   result.replicas.resize(1);
-  SummaryToProto(TransitionKind::kUla, 6, model, {}, result, summary);
+  SummaryToProto({TransitionKind::kUla, 6, model, annealing, result}, summary);
   EXPECT_FALSE(summary.has_acceptance());
   EXPECT_FALSE(summary.has_mean_energy());
   EXPECT_FALSE(summary.has_rhat());
@@ -114,10 +132,10 @@ v1::SampleEvent::Summary WeighedSummary(
   annealing.weights = AnnealingOptions::Weights::kImportance;
   annealing.direction = direction;
   v1::SampleEvent::Summary summary;
-  ModelInfo model;
-  model.dimension = 2;
-  SummaryToProto(TransitionKind::kUnderdampedMetropolis, 64, model, annealing,
-                 result, summary);
+  const ModelInfo model = ModelOf(2);
+  SummaryToProto(
+      {TransitionKind::kUnderdampedMetropolis, 64, model, annealing, result},
+      summary);
   return summary;
 }
 
@@ -141,7 +159,7 @@ TEST(SummaryToProto, AReversePathIsJudgedAlongTheWay) {
   constexpr auto kReverse = AnnealingOptions::Direction::kReverse;
   EXPECT_THAT(WeighedSummary(0.9, 1, kReverse).warnings(), IsEmpty());
   EXPECT_THAT(WeighedSummary(0.2, 1, kReverse).warnings(),
-              ElementsAre(HasSubstr("acceptance 0.20 is low")));
+              ElementsAre(HasSubstr("acceptance 0.20 along the path is low")));
 }
 
 }  // namespace

@@ -284,6 +284,7 @@ class CountTable {
 };
 
 // Draws the run of alike sites from `begin` on of the state x, with `words`.
+// REQUIRES: x is 0 or 1 everywhere.
 BASIN_HOST_DEVICE void DrawAlike(const NeighbourField& field, int64_t begin,
                                  const CountTable& table, const uint32_t* words,
                                  float* x) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -110,9 +111,18 @@ TEST(CommandTest, MessagesSpeakOfOptions) {
             "--beta: expected more than 0, got 0");
   EXPECT_EQ(InOptions("transition.hmc.step_size: expected one"),
             "--step_size: expected one");
-  EXPECT_EQ(InOptions("box.lower_each: expected [2]; see box.upper"),
-            "--lower_each: expected [2]; see --upper");
-  EXPECT_EQ(InOptions("model: expected a name"), "model: expected a name");
+  EXPECT_EQ(InOptions("box.lower_each[3]: expected less"),
+            "--lower_each[3]: expected less");
+  // Files and configurations have such names, too.
+  for (const std::string same :
+       {"model: expected a name", "cannot read clamp.mask.npy: no such file",
+        "clamp.mask.npy: no array", "inverse_temperature",
+        "config.pbtxt: replay.restart_probability: expected 0 to 1", ""}) {
+    EXPECT_EQ(InOptions(same), same);
+  }
+  const std::string longest =
+      absl::StrCat("transition.a.", std::string(1 << 20, 'a'));
+  EXPECT_EQ(InOptions(longest), longest);
 }
 
 TEST(CommandTest, PositiveIntegersAreCheckedInShort) {
