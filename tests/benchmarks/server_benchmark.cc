@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
+
 #include "client/client.h"
 #include "core/backend/backend.h"
 #include "core/base/check.h"
@@ -26,6 +28,7 @@ namespace {
 
 constexpr int kRepetitions = 5;
 constexpr double kQuantumSeconds = 0.002;
+constexpr int kWorkers = 2;
 
 v1::SampleRequest Request(int64_t chains, int64_t steps) {
   v1::SampleRequest request;
@@ -100,8 +103,7 @@ void ScoreUnderSaturation(const std::string& address) {
   std::vector<std::thread> samplers;
   for (int i = 0; i < 2; ++i) {
     samplers.emplace_back([&, i] {
-      const auto result =
-          clients[i]->Sample(Request(256, 100'000), {}, options);
+      const auto result = clients[i]->Sample(Request(256, 20'000), {}, options);
       BASIN_CHECK(absl::IsCancelled(result.status()));
     });
   }
@@ -130,15 +132,15 @@ struct Overload {
   std::vector<double> refusal_seconds ABSL_GUARDED_BY(mu);
 };
 
-// Asks for about a second of work again and again, 10 ms after each refusal.
-void OverloadClient(client::Client& client, double seconds,
+// Asks for 64 x `steps` again and again, 10 ms after each refusal.
+void OverloadClient(client::Client& client, int64_t steps, double seconds,
                     Overload& overload) {
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (std::chrono::steady_clock::now() < end) {
     absl::Status status;
     const double took =
-        Seconds([&] { status = client.Sample(Request(64, 2000)).status(); });
+        Seconds([&] { status = client.Sample(Request(64, steps)).status(); });
     const MutexLock lock(overload.mu);
     if (status.ok()) {
       ++overload.served;
@@ -154,14 +156,20 @@ void OverloadClient(client::Client& client, double seconds,
 void UnderOverload(const std::string& models, double seconds) {
   testing::ServerProcess::Options options;
   options.models = models;
-  options.flags = {"--max_work=4s"};
+  options.flags = {"--max_work=4s", absl::StrCat("--workers=", kWorkers)};
   const testing::ServerProcess server(options);
   const auto clients = Connect(server.address(), 20);
-  SampleOnce(*clients[0], 64, 1000);
+  // About a second of one worker's work.
+  constexpr int64_t kSome = 500;
+  const double work =
+      kWorkers * Seconds([&] { SampleOnce(*clients[0], 64, kSome); });
+  const auto steps =
+      std::max<int64_t>(1, static_cast<int64_t>(kSome * 1.0 / work));
   const auto before = static_cast<double>(server.ResidentBytes());
   Overload overload;
-  InParallel(20,
-             [&](int c) { OverloadClient(*clients[c], seconds, overload); });
+  InParallel(20, [&](int c) {
+    OverloadClient(*clients[c], steps, seconds, overload);
+  });
   const auto after = static_cast<double>(server.ResidentBytes());
   const MutexLock lock(overload.mu);
   std::vector<double>& refusals = overload.refusal_seconds;
