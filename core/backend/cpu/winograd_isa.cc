@@ -9,7 +9,15 @@
 namespace basin::BASIN_ISA {
 namespace {
 
-constexpr int kLanes = WinogradTiles::kMultiple;
+// What a register holds: compilers make poor code of wider vectors.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+static_assert(WinogradTiles::kMultiple % kLanes == 0);
 constexpr int kSide = 4;  // of a transformed tile
 using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
 
@@ -47,30 +55,83 @@ BASIN_HOST_DEVICE void TransformLine(Vector* d, int step) {
   d[3 * step] = d1 - d[3 * step];
 }
 
+// Where the elements of a tile are in one image, some of them outside.
+struct Window {
+  const float* first;  // of the tile, were it inside
+  int64_t line;        // from row to row, floats
+  int64_t channels;    // from column to column
+  int64_t rows[2];     // those inside, 0 <= rows[0] <= rows[1] <= kSide
+  int64_t columns[2];
+};
+
+BASIN_HOST_DEVICE int64_t Bounded(int64_t value) {
+  return value < 0 ? 0 : value > kSide ? kSide : value;
+}
+
+BASIN_HOST_DEVICE Window WindowOf(const WinogradTiles& tiles,
+                                  const Place& place, const float* x) {
+  const int64_t channels = tiles.in_channels;
+  const int64_t row = 2 * place.row - tiles.pad[0];
+  const int64_t column = 2 * place.column - tiles.pad[1];
+  return {
+      x + ((place.image * tiles.in_size[0] + row) * tiles.in_size[1] + column) *
+              channels,
+      tiles.in_size[1] * channels,
+      channels,
+      {Bounded(-row), Bounded(tiles.in_size[0] - row)},
+      {Bounded(-column), Bounded(tiles.in_size[1] - column)}};
+}
+
+// d [kSide, kSide] of the channels from c on, zeros outside.
+BASIN_HOST_DEVICE void LoadWindow(const Window& from, int64_t c, Vector* d) {
+  for (int k = 0; k < kSide * kSide; ++k) d[k] = Vector{};
+  for (int64_t i = from.rows[0]; i < from.rows[1]; ++i) {
+    for (int64_t j = from.columns[0]; j < from.columns[1]; ++j) {
+      d[i * kSide + j] =
+          Load(from.first + i * from.line + j * from.channels + c);
+    }
+  }
+}
+
+// The transform of the channels from c on. Most tiles are inside, and must not
+// pay for those that are not.
+template <bool kInside>
+BASIN_HOST_DEVICE void TransformWindow(const Window& from, int64_t c,
+                                       int64_t stride, float* points) {
+  Vector d[kSide * kSide];
+  if constexpr (!kInside) LoadWindow(from, c, d);
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < kSide; ++i) {
+    if constexpr (kInside) {
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < kSide; ++j) {
+        d[i * kSide + j] =
+            Load(from.first + i * from.line + j * from.channels + c);
+      }
+    }
+    TransformLine(d + i * kSide, 1);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < kSide; ++j) TransformLine(d + j, kSide);
+#pragma GCC unroll 16
+  for (int k = 0; k < WinogradTiles::kPoints; ++k) {
+    Store(d[k], points + k * stride + c);
+  }
+}
+
 void Input(const WinogradTiles& tiles, const WinogradChunk& chunk,
            const float* x, float* points) {
   const int64_t channels = tiles.in_channels;
   for (int64_t t = 0; t < chunk.count; ++t) {
-    const Place place = PlaceOf(tiles, chunk.first + t);
-    const int64_t row = 2 * place.row - tiles.pad[0];
-    const int64_t column = 2 * place.column - tiles.pad[1];
-    const float* image =
-        x + place.image * tiles.in_size[0] * tiles.in_size[1] * channels;
+    const Window from = WindowOf(tiles, PlaceOf(tiles, chunk.first + t), x);
+    const bool inside = from.rows[0] == 0 && from.rows[1] == kSide &&
+                        from.columns[0] == 0 && from.columns[1] == kSide;
+    float* to = points + t * channels;
     for (int64_t c = 0; c < channels; c += kLanes) {
-      Vector d[kSide * kSide] = {};
-      for (int64_t i = 0; i < kSide; ++i) {
-        if (row + i < 0 || row + i >= tiles.in_size[0]) continue;
-        const float* line =
-            image + ((row + i) * tiles.in_size[1] + column) * channels + c;
-        for (int64_t j = 0; j < kSide; ++j) {
-          if (column + j < 0 || column + j >= tiles.in_size[1]) continue;
-          d[i * kSide + j] = Load(line + j * channels);
-        }
-      }
-      for (int i = 0; i < kSide; ++i) TransformLine(d + i * kSide, 1);
-      for (int j = 0; j < kSide; ++j) TransformLine(d + j, kSide);
-      for (int k = 0; k < WinogradTiles::kPoints; ++k) {
-        Store(d[k], points + (k * chunk.stride + t) * channels + c);
+      if (inside) {
+        TransformWindow<true>(from, c, chunk.stride, to);
+      } else {
+        TransformWindow<false>(from, c, chunk.stride, to);
       }
     }
   }
@@ -94,7 +155,7 @@ void Output(const WinogradTiles& tiles, const WinogradChunk& chunk,
     for (int64_t c = 0; c < channels; c += kLanes) {
       Vector m[kSide * kSide];
       for (int k = 0; k < WinogradTiles::kPoints; ++k) {
-        m[k] = Load(points + (k * chunk.stride + t) * channels + c);
+        m[k] = Load(points + k * chunk.stride + t * channels + c);
       }
       for (int i = 0; i < kSide; ++i) GatherLine(m + i * kSide, 1);
       for (int j = 0; j < 2; ++j) GatherLine(m + j, kSide);

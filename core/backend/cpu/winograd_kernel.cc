@@ -122,10 +122,12 @@ class WinogradKernel : public Kernel {
     constexpr auto kDense = memory::format_tag::abc;
     const int64_t in = tiles_.in_channels;
     const int64_t out = tiles_.out_channels;
-    const memory::desc from({kPoints, chunk_rows_, in}, kF32, kDense);
+    const memory::desc from({kPoints, chunk_rows_, in}, kF32,
+                            {StrideOf(in), in, 1});
     const memory::desc plain({kPoints, in, out}, kF32, kDense);
     const memory::desc any({kPoints, in, out}, kF32, memory::format_tag::any);
-    const memory::desc to({kPoints, chunk_rows_, out}, kF32, kDense);
+    const memory::desc to({kPoints, chunk_rows_, out}, kF32,
+                          {StrideOf(out), out, 1});
     const dnnl::matmul::primitive_desc product(
         dnnl::matmul::desc(from, any, to), DnnlAttributes(), input.engine);
     const DnnlMemory weights = DnnlKernel::Fixed(input.weights.PackedFrom(
@@ -151,17 +153,25 @@ class WinogradKernel : public Kernel {
     auto* result = reinterpret_cast<float*>(context.scratch + result_offset_);
     // The last chunk reaches back over tiles that are done already.
     for (int64_t done = 0; done < num_tiles_; done += chunk_) {
-      const WinogradChunk chunk = {std::min(done, num_tiles_ - chunk_), chunk_,
-                                   chunk_rows_};
+      WinogradChunk chunk = {std::min(done, num_tiles_ - chunk_), chunk_,
+                             StrideOf(tiles_.in_channels)};
       input_(tiles_, chunk, context.values[x_], source);
       absl::Status status = product_.Run(context);
       if (!status.ok()) return status;
+      chunk.stride = StrideOf(tiles_.out_channels);
       output_(tiles_, chunk, result, context.values[out_]);
     }
     return absl::OkStatus();
   }
 
  private:
+  // Between points: not a power of two, or all of a tile would share few
+  // places of the first-level cache.
+  int64_t StrideOf(int64_t channels) const {
+    constexpr int64_t kLine = 16;  // floats
+    return chunk_rows_ * channels + kLine;
+  }
+
   const WinogradTiles tiles_;
   const int64_t num_tiles_;
   const int64_t chunk_;

@@ -23,7 +23,7 @@ struct WinogradTiles {
 };
 
 // The tiles first, .., first + count - 1. What is between the transforms is
-// [kPoints, stride, channels].
+// [kPoints, count, channels], with the points `stride` floats apart.
 struct WinogradChunk {
   int64_t first = 0;
   int64_t count = 0;
