@@ -353,6 +353,12 @@ absl::Status DecodeAnnealing(const Request& request, const ModelInfo& model,
                                                 : annealing.levels();
   }
   BASIN_RETURN_IF_ERROR(DecodeSchedule(annealing, spec));
+  if (annealing.weights() != Request::Annealing::POPULATION &&
+      (annealing.has_islands() || annealing.has_resample_below())) {
+    return Invalid(annealing.has_islands() ? "annealing.islands"
+                                           : "annealing.resample_below",
+                   "none without weights: POPULATION", "one");
+  }
   AnnealingOptions& options = spec.annealing;
   using Weights = AnnealingOptions::Weights;
   switch (annealing.weights()) {

@@ -57,7 +57,7 @@ void WarnOfMixing(const FinishedRun& run, double rhat,
       result.replicas.size() < 2 &&
       !(run.transition == TransitionKind::kGibbs && run.model.has_hidden_units);
   warnings.push_back(absl::StrFormat(
-      "R-hat %.3f is above %.2f: the chains have not mixed; try more steps%s, "
+      "R-hat %.4f is above %.2f: the chains have not mixed; try more steps%s, "
       "more warmup%s",
       rhat, kGoodRhat,
       result.transition.step_size > 0 ? ", another step_size" : "",
@@ -132,6 +132,13 @@ void LogZToProto(const FinishedRun& run, v1::SampleEvent::Summary& summary) {
         *frozen));
   }
   if (estimate.reliable) return;
+  if (estimate.weight_ess >= kReliableWeightEss) {
+    summary.add_warnings(absl::StrFormat(
+        "ln Z is known to %.3g, the width of its interval: read it as %s "
+        "bound; try more levels or more chains",
+        estimate.upper - estimate.lower, reverse ? "an upper" : "a lower"));
+    return;
+  }
   summary.add_warnings(absl::StrFormat(
       "ln Z rests on %.1f of %d %s: read it as %s bound; try more levels or "
       "more chains",

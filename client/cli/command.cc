@@ -189,7 +189,6 @@ std::string InOptions(const std::string& message) {
        {"replay.restart_probability", "--restart_probability"},
        {"stop_when.ess_above", "--stop_ess"},
        {"stop_when.rhat_below", "--stop_rhat"},
-       {"tempering.ladder", "--ladder"},
        {"tempering.least", "--tempering"},
        {"tempering.levels", "--tempering"},
        {"tempering.swap_every", "--swap_every"},

@@ -61,6 +61,10 @@ std::string Describe(const absl::Status& status, const Session& session) {
     text = absl::StrCat("the connection to ", session.address, " was lost");
   }
   if (absl::IsCancelled(status)) text = "cancelled";
+  if (absl::IsDeadlineExceeded(status) && session.timeout_seconds > 0) {
+    text = absl::StrCat("given up after ", session.timeout_seconds,
+                        " seconds, the --timeout");
+  }
   if (text.empty()) text = absl::StatusCodeToString(status.code());
   return absl::StrReplaceAll(text, {{"\n", "; "}});
 }

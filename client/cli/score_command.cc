@@ -134,6 +134,30 @@ void PrintSummary(const ScoreArguments& args, const ScoreResult& result) {
   if (args.log_likelihood) PrintLogLikelihood(args, result);
 }
 
+// Energies outside of a model's domain are numbers of nothing it has learnt:
+// bytes of images where it takes shares of 255, mostly.
+void WarnOutsideDomain(const v1::Model& model, const v1::Tensor& inputs) {
+  const bool box = model.has_domain() || model.domain_kind() != "continuous";
+  if (!box || inputs.dtype() != v1::FLOAT32) return;
+  const double lower = model.has_domain() ? model.domain().lower() : 0;
+  const double upper = model.has_domain() ? model.domain().upper() : 1;
+  const bool binary = model.domain_kind() != "continuous";
+  const size_t count = inputs.data().size() / sizeof(float);
+  size_t outside = 0;
+  for (size_t i = 0; i < count; ++i) {
+    float x = 0;
+    std::memcpy(&x, inputs.data().data() + i * sizeof(x), sizeof(x));
+    const bool inside = binary ? x == 0 || x == 1 : x >= lower && x <= upper;
+    outside += inside ? 0 : 1;
+  }
+  if (outside == 0) return;
+  absl::FPrintF(stderr,
+                "warning: %d of %d input values are outside of the model's "
+                "domain, %s: their energies say nothing\n",
+                outside, count,
+                binary ? "0 and 1" : absl::StrFormat("[%g, %g]", lower, upper));
+}
+
 absl::Status RunScore(const Session& session, const ScoreArguments& args) {
   const std::unique_ptr<Client> client = session.Connect();
   const auto ref = ParseModelOrComposition(args.model);
@@ -160,6 +184,7 @@ absl::Status RunScore(const Session& session, const ScoreArguments& args) {
   if (!result.ok()) return result.status();
   const absl::Status written = Write(args, *model, *result);
   if (written.ok()) PrintSummary(args, *result);
+  WarnOutsideDomain(*model, *inputs);
   return written;
 }
 

@@ -136,8 +136,9 @@ std::string SummaryText(const SampleResult& result) {
   absl::StrAppend(&text, Diagnostics(summary), ReplicaTable(summary));
   if (summary.has_log_z()) text += LogZText(summary.log_z());
   if (summary.converged()) {
-    absl::StrAppendFormat(&text, "converged    at step %d of %d\n",
-                          summary.steps(), accepted.steps());
+    absl::StrAppendFormat(
+        &text, "ended early  at step %d of %d, where what was asked for held\n",
+        summary.steps(), accepted.steps());
   }
   text += Rate(summary);
   absl::StrAppendFormat(&text, "seed         %d\n", accepted.seed());

@@ -59,7 +59,6 @@ LogZEstimate EstimateLogZ(absl::Span<const double> log_weights,
   estimate.level = options.level;
   estimate.num_weights = static_cast<int64_t>(log_weights.size());
   estimate.weight_ess = WeightEss(log_weights);
-  estimate.reliable = estimate.weight_ess >= kReliableWeightEss;
   estimate.standard_error = kInfinity;
   if (estimate.weight_ess == 0) return estimate;
   estimate.log_z = options.log_z_base + LogMeanExp(log_weights);
@@ -75,6 +74,8 @@ LogZEstimate EstimateLogZ(absl::Span<const double> log_weights,
   estimate.upper =
       std::max(estimate.log_z + t * estimate.standard_error,
                options.log_z_base + LogNormalUpper(log_weights, t));
+  estimate.reliable = estimate.weight_ess >= kReliableWeightEss &&
+                      estimate.upper - estimate.lower <= kReliableWidth;
   return estimate;
 }
 

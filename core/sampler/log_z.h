@@ -27,12 +27,14 @@ struct LogZEstimate {
   double standard_error = 0;  // of log_z, by the delta method
   double weight_ess = 0;      // effective number of weights, 0 to n
   int64_t num_weights = 0;    // n
-  // weight_ess is at least kReliableWeightEss. Otherwise few weights decide,
-  // larger ones may never have been seen, and the interval is a lower bound
-  // with a guess beside it: take more runs or a slower schedule.
+  // weight_ess is at least kReliableWeightEss, and the interval at most
+  // kReliableWidth wide. Otherwise few weights decide, larger ones may never
+  // have been seen, and the interval is a lower bound with a guess beside it:
+  // take more runs or a slower schedule.
   bool reliable = false;
 };
 inline constexpr double kReliableWeightEss = 10;
+inline constexpr double kReliableWidth = 2;  // a factor of 7.4 in Z
 
 // log_z_base + log mean exp of the log weights of independent runs, [n]. The
 // estimate of Z is unbiased, so that of log Z is low on average: by Markov's

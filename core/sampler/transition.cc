@@ -1,5 +1,6 @@
 #include "core/sampler/transition.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -23,9 +24,14 @@ std::string RangeText() {
 
 absl::Status CheckPositive(absl::string_view field, double value) {
   if (IsInRange(value)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, ": expected ",
-                                                 RangeText(), ", got ", value,
-                                                 value == 0 ? " or none" : ""));
+  const char* none = "";
+  if (value == 0) {
+    none = absl::EndsWith(field, "step_size")
+               ? " or none, and it is not tuned here"
+               : " or none";
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": expected ", RangeText(), ", got ", value, none));
 }
 
 absl::Status CheckPositiveOrZero(absl::string_view field, double value,

@@ -234,6 +234,28 @@ TEST(CliTest, ScoreWritesEnergiesGradientsAndLikelihoods) {
                                               ::testing::FloatNear(2, 1e-5)));
 }
 
+TEST(CliTest, ScoreWarnsOutsideOfTheDomain) {
+  const TempDir folder;
+  const std::string in = folder.File("x.npy");
+  const auto warning = [&](const char* model, const std::vector<int64_t>& shape,
+                           const std::vector<float>& values) {
+    Write(in, shape, values);
+    const ProcessEnd end = Basin({"score", model, "--input", in});
+    EXPECT_EQ(end.code, 0) << end.err;
+    return end.err;
+  };
+  EXPECT_THAT(warning("blobs", {2, 2}, {0, 255, -4, 4}),
+              HasSubstr("warning: 1 of 4 input values are outside of the "
+                        "model's domain, [-4, 4]"));
+  EXPECT_THAT(warning("spins", {1, 3, 3}, {0, 1, 2, 0.5F, 1, 1, 1, 1, 1}),
+              HasSubstr("warning: 2 of 9 input values are outside of the "
+                        "model's domain, 0 and 1"));
+  EXPECT_THAT(warning("blobs", {1, 2}, {4, -4}),
+              ::testing::Not(HasSubstr("warning")));
+  EXPECT_THAT(warning("gauss_a", {2, 1}, {1e6F, -1e6F}),
+              ::testing::Not(HasSubstr("warning")));
+}
+
 TEST(CliTest, LogZCoversTheExactValue) {
   const double exact = 17.1053671187;  // 4 x 4 Ising spins, K = .5
   const TempDir folder;

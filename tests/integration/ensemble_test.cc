@@ -350,6 +350,13 @@ TEST(AnnealingTest, BadPathsAreRefused) {
               IsError(kInvalid, HasSubstr("annealing.levels: expected 1 to")));
   EXPECT_THAT(status([](R& r) { r.set_warmup(20); }),
               IsError(kInvalid, HasSubstr("they share the warmup")));
+  EXPECT_THAT(status([](R& r) { r.mutable_annealing()->set_islands(2); }),
+              IsError(kInvalid, HasSubstr("annealing.islands")));
+  EXPECT_THAT(status([](R& r) {
+                r.mutable_annealing()->set_weights(Annealing::IMPORTANCE);
+                r.mutable_annealing()->set_resample_below(0.3);
+              }),
+              IsError(kInvalid, HasSubstr("annealing.resample_below")));
   EXPECT_THAT(status([](R& r) {
                 r.mutable_annealing()->set_weights(Annealing::POPULATION);
                 r.mutable_annealing()->set_islands(7);

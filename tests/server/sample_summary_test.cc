@@ -67,7 +67,7 @@ TEST(SampleWarnings, MixingDivergenceAndDeadline) {
   EXPECT_THAT(Warnings(TransitionKind::kUla, 2, result,
                        {.max_rhat = 1.05, .min_bulk_ess = 10}),
               ElementsAre(HasSubstr("3 of 64 chains diverged"),
-                          HasSubstr("R-hat 1.050 is above 1.01"),
+                          HasSubstr("R-hat 1.0500 is above 1.01"),
                           HasSubstr("deadline")));
 }
 

@@ -34,7 +34,7 @@ TEST(SummaryTextTest, SaysWhatIsThere) {
             HasSubstr("tuned        hmc step_size=0.25, and a length for"),
             HasSubstr("R-hat        1.0020 by ranks, 1.0010 split\n"),
             HasSubstr("ESS          400.0 bulk, 300.0 tail\n"),
-            HasSubstr("converged    at step 600 of 1000\n"),
+            HasSubstr("ended early  at step 600 of 1000, where"),
             HasSubstr("seed         7\n")));
   EXPECT_THAT(
       text, AllOf(Not(HasSubstr("acceptance")), Not(HasSubstr("temperatures")),

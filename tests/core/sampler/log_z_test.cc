@@ -1,5 +1,6 @@
 #include "core/sampler/log_z.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -76,6 +77,13 @@ TEST(LogZTest, TheLevelIsTheLevel) {
 TEST(LogZTest, FewEffectiveWeightsAreNotReliable) {
   EXPECT_TRUE(EstimateLogZ(NormalLogWeights(1, 64, 0.3), {}).reliable);
   EXPECT_FALSE(EstimateLogZ(NormalLogWeights(1, 64, 6), {}).reliable);
+  // Enough weights, of sizes so far apart that their mean is hardly known.
+  std::vector<double> two_sizes(41, -8);
+  std::fill_n(two_sizes.begin(), 20, 0);
+  const LogZEstimate wide = EstimateLogZ(two_sizes, {});
+  EXPECT_GT(wide.weight_ess, kReliableWeightEss);
+  EXPECT_GT(wide.upper - wide.lower, kReliableWidth);
+  EXPECT_FALSE(wide.reliable);
 }
 
 TEST(LogZTest, EqualWeightsLeaveNoDoubt) {
