@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/backend/cpu/binary_matmul_loops.h"
+#include "core/backend/cpu/register_lanes.h"
 #include "core/base/host_device.h"
 
 namespace basin::BASIN_ISA {
@@ -15,14 +16,6 @@ constexpr int kEntries = BinaryMatmulLoops::kEntries;
 constexpr int kColumns = BinaryMatmulLoops::kColumns;
 constexpr int kTables = BinaryMatmulLoops::kTables;
 
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
 constexpr int kVectors = kColumns / kLanes;
 
 BASIN_HOST_DEVICE Lanes* AsLanes(float* at) {

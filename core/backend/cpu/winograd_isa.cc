@@ -3,32 +3,24 @@
 
 #include <cstdint>
 
+#include "core/backend/cpu/register_lanes.h"
 #include "core/backend/cpu/winograd_loops.h"
 #include "core/base/host_device.h"
 
 namespace basin::BASIN_ISA {
 namespace {
 
-// What a register holds: compilers make poor code of wider vectors.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
 static_assert(WinogradTiles::kMultiple % kLanes == 0);
 constexpr int kSide = 4;  // of a transformed tile
-using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
 
-BASIN_HOST_DEVICE Vector Load(const float* from) {
-  Vector vector;
-  __builtin_memcpy(&vector, from, sizeof(vector));
-  return vector;
+BASIN_HOST_DEVICE Lanes Load(const float* from) {
+  Lanes lanes;
+  __builtin_memcpy(&lanes, from, sizeof(lanes));
+  return lanes;
 }
 
-BASIN_HOST_DEVICE void Store(const Vector& vector, float* to) {
-  __builtin_memcpy(to, &vector, sizeof(vector));
+BASIN_HOST_DEVICE void Store(const Lanes& lanes, float* to) {
+  __builtin_memcpy(to, &lanes, sizeof(lanes));
 }
 
 // Where a tile is.
@@ -46,9 +38,9 @@ BASIN_HOST_DEVICE Place PlaceOf(const WinogradTiles& tiles, int64_t tile) {
 
 // B^T d for B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1], in place; `step`
 // apart.
-BASIN_HOST_DEVICE void TransformLine(Vector* d, int step) {
-  const Vector d1 = d[step];
-  const Vector d2 = d[2 * step];
+BASIN_HOST_DEVICE void TransformLine(Lanes* d, int step) {
+  const Lanes d1 = d[step];
+  const Lanes d2 = d[2 * step];
   d[0] = d[0] - d2;
   d[step] = d1 + d2;
   d[2 * step] = d2 - d1;
@@ -83,8 +75,8 @@ BASIN_HOST_DEVICE Window WindowOf(const WinogradTiles& tiles,
 }
 
 // d [kSide, kSide] of the channels from c on, zeros outside.
-BASIN_HOST_DEVICE void LoadWindow(const Window& from, int64_t c, Vector* d) {
-  for (int k = 0; k < kSide * kSide; ++k) d[k] = Vector{};
+BASIN_HOST_DEVICE void LoadWindow(const Window& from, int64_t c, Lanes* d) {
+  for (int k = 0; k < kSide * kSide; ++k) d[k] = Lanes{};
   for (int64_t i = from.rows[0]; i < from.rows[1]; ++i) {
     for (int64_t j = from.columns[0]; j < from.columns[1]; ++j) {
       d[i * kSide + j] =
@@ -98,7 +90,7 @@ BASIN_HOST_DEVICE void LoadWindow(const Window& from, int64_t c, Vector* d) {
 template <bool kInside>
 BASIN_HOST_DEVICE void TransformWindow(const Window& from, int64_t c,
                                        int64_t stride, float* points) {
-  Vector d[kSide * kSide];
+  Lanes d[kSide * kSide];
   if constexpr (!kInside) LoadWindow(from, c, d);
 #pragma GCC unroll 4
   for (int64_t i = 0; i < kSide; ++i) {
@@ -138,9 +130,9 @@ void Input(const WinogradTiles& tiles, const WinogradChunk& chunk,
 }
 
 // A^T m for A^T = [1 1 1 0; 0 1 -1 -1], in place into the first two.
-BASIN_HOST_DEVICE void GatherLine(Vector* m, int step) {
-  const Vector m1 = m[step];
-  const Vector m2 = m[2 * step];
+BASIN_HOST_DEVICE void GatherLine(Lanes* m, int step) {
+  const Lanes m1 = m[step];
+  const Lanes m2 = m[2 * step];
   m[0] = m[0] + m1 + m2;
   m[step] = m1 - m2 - m[3 * step];
 }
@@ -153,7 +145,7 @@ void Output(const WinogradTiles& tiles, const WinogradChunk& chunk,
     float* image =
         y + place.image * tiles.out_size[0] * tiles.out_size[1] * channels;
     for (int64_t c = 0; c < channels; c += kLanes) {
-      Vector m[kSide * kSide];
+      Lanes m[kSide * kSide];
       for (int k = 0; k < WinogradTiles::kPoints; ++k) {
         m[k] = Load(points + k * chunk.stride + t * channels + c);
       }
