@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/integration/example_models.h"
 #include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
@@ -15,27 +16,6 @@ namespace basin::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-const ServerProcess& Server() {
-  static const ServerProcess server([] {
-    ServerProcess::Options options;
-    options.models = BASIN_SOURCE_DIR "/tests/data/models";
-    return options;
-  }());
-  return server;
-}
-
-std::vector<float> Energies(const v1::ScoreRequest& request) {
-  const ScoreAnswer answer = Score(Server(), request);
-  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
-  return FloatsOf(answer.response.energies());
-}
-
-std::vector<float> States(const v1::SampleRequest& request) {
-  const SampleAnswer answer = Sample(Server(), request);
-  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
-  return answer.States();
-}
 
 void AddTerm(v1::ModelRef::Terms& terms, const std::string& model,
              double weight) {
@@ -99,7 +79,7 @@ TEST(Composition, ClassEnergiesAreThoseOfEachLabel) {
   AddTerm(*request.mutable_model()->mutable_product(), "blobs", 1);
   request.mutable_model()->set_temperature(2);
   request.set_want_class_energies(true);
-  const ScoreAnswer answer = Score(Server(), request);
+  const ScoreAnswer answer = Score(ExampleServer(), request);
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   EXPECT_THAT(ShapeOf(answer.response.class_energies()),
               ::testing::ElementsAre(3, 3));
@@ -109,7 +89,7 @@ TEST(Composition, ClassEnergiesAreThoseOfEachLabel) {
   one.mutable_model()->Clear();
   one.mutable_model()->set_name("blobs");
   const std::vector<float> of_blobs =
-      FloatsOf(Score(Server(), one).response.class_energies());
+      FloatsOf(Score(ExampleServer(), one).response.class_energies());
   one.mutable_model()->set_name("ring");
   one.set_want_class_energies(false);
   const std::vector<float> of_ring = Energies(one);
@@ -127,7 +107,7 @@ TEST(Composition, ClassEnergiesAreThoseOfEachLabel) {
 TEST(Composition, WithoutClassesThereAreNoClassEnergies) {
   v1::ScoreRequest request = ScoreOf("gauss_product", {1, 1}, {0});
   request.set_want_class_energies(true);
-  EXPECT_THAT(Score(Server(), request).status,
+  EXPECT_THAT(Score(ExampleServer(), request).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("want_class_energies: expected a composition "
                                 "of classifiers with as many classes each")));
@@ -137,7 +117,7 @@ TEST(Composition, WhatDoesNotFitIsRefused) {
   const auto status = [](const auto& fill) {
     v1::ScoreRequest request = ScoreOf("", {1, 1}, {0});
     fill(*request.mutable_model());
-    return Score(Server(), request).status;
+    return Score(ExampleServer(), request).status;
   };
   EXPECT_THAT(
       status([](v1::ModelRef& model) {

@@ -15,6 +15,7 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include "tests/integration/example_models.h"
 #include "tests/integration/feature_models.h"
 #include "tests/integration/requests.h"
 #include "tests/integration/server_process.h"
@@ -27,31 +28,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const ServerProcess& Server() {
-  static const ServerProcess server([] {
-    ServerProcess::Options options;
-    options.models = BASIN_SOURCE_DIR "/tests/data/models";
-    return options;
-  }());
-  return server;
-}
-
-std::vector<float> Energies(const v1::ScoreRequest& request) {
-  const ScoreAnswer answer = Score(Server(), request);
-  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
-  return FloatsOf(answer.response.energies());
-}
-
-std::vector<float> States(const v1::SampleRequest& request) {
-  const SampleAnswer answer = Sample(Server(), request);
-  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
-  return answer.States();
-}
-
 TEST(Families, AllAreServedAndDescribed) {
   grpc::ClientContext context;
   v1::ListModelsResponse response;
-  ASSERT_TRUE(v1::Models::NewStub(Server().channel())
+  ASSERT_TRUE(v1::Models::NewStub(ExampleServer().channel())
                   ->List(&context, {}, &response)
                   .ok());
   std::string described;
@@ -88,7 +68,7 @@ TEST(Families, GraphSamplesItsRing) {
 TEST(Families, ClassifierHasEnergiesOfXAndOfEachClass) {
   v1::ScoreRequest request = ScoreOf("blobs", {2, 2}, {2, 0, -1, 1});
   request.set_want_class_energies(true);
-  const ScoreAnswer answer = Score(Server(), request);
+  const ScoreAnswer answer = Score(ExampleServer(), request);
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   const std::vector<float> energies = FloatsOf(answer.response.energies());
   const std::vector<float> classes = FloatsOf(answer.response.class_energies());
@@ -282,7 +262,7 @@ TEST(Families, LatticesCountEachEdgeOnce) {
 TEST(Families, LangevinOnBinaryStatesIsRefused) {
   v1::SampleRequest request = FeatureRequest("ising", 1, 1);
   request.mutable_transition()->mutable_mala()->set_step_size(0.1);
-  EXPECT_THAT(Sample(Server(), request).status,
+  EXPECT_THAT(Sample(ExampleServer(), request).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("transition: expected one for a binary "
                                 "domain")));
@@ -331,26 +311,26 @@ TEST(Context, OneRowServesAll) {
 
 TEST(Context, WrongContextIsNamed) {
   const v1::ScoreRequest none = ScoreOf("regression", {1, 1}, {0});
-  EXPECT_THAT(Score(Server(), none).status,
+  EXPECT_THAT(Score(ExampleServer(), none).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("context.x: expected float32")));
   v1::ScoreRequest unknown = none;
   (*unknown.mutable_context())["z"] = FloatTensor({1, 1}, {0});
-  EXPECT_THAT(Score(Server(), unknown).status,
+  EXPECT_THAT(Score(ExampleServer(), unknown).status,
               IsError(grpc::StatusCode::NOT_FOUND,
                       HasSubstr("context.z: regression has only x")));
   v1::ScoreRequest rows = none;
   (*rows.mutable_context())["x"] = FloatTensor({2, 1}, {0, 0});
-  EXPECT_THAT(Score(Server(), rows).status,
+  EXPECT_THAT(Score(ExampleServer(), rows).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("context.x.shape")));
   v1::ScoreRequest label = none;
   label.set_label(1);
-  EXPECT_THAT(Score(Server(), label).status,
+  EXPECT_THAT(Score(ExampleServer(), label).status,
               IsError(grpc::StatusCode::NOT_FOUND, HasSubstr("label")));
   v1::ScoreRequest range = ScoreOf("blobs", {1, 2}, {0, 0});
   range.set_label(7);
-  EXPECT_THAT(Score(Server(), range).status,
+  EXPECT_THAT(Score(ExampleServer(), range).status,
               IsError(grpc::StatusCode::INVALID_ARGUMENT,
                       HasSubstr("context.label: expected whole numbers in "
                                 "[-1, 2], got 7")));
@@ -360,7 +340,7 @@ TEST(Context, WrongContextIsNamed) {
 // MALA within some units of x would be as good as any other.
 TEST(Precision, Float64DecidesSmallDifferencesOfLargeEnergies) {
   const ScoreAnswer answer =
-      Score(Server(), ScoreOf("offset", {2, 1}, {0, 0.25F}));
+      Score(ExampleServer(), ScoreOf("offset", {2, 1}, {0, 0.25F}));
   ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
   ASSERT_EQ(answer.response.energies().dtype(), v1::FLOAT64);
   double energies[2];
@@ -378,9 +358,9 @@ TEST(Precision, BFloat16KeepsEnergiesInFloat32) {
   }
   v1::ScoreRequest request = ScoreOf("quadratic", {2, 16}, x);
   request.set_want_gradients(true);
-  const ScoreAnswer exact = Score(Server(), request);
+  const ScoreAnswer exact = Score(ExampleServer(), request);
   request.mutable_model()->set_name("quadratic_bf16");
-  const ScoreAnswer coarse = Score(Server(), request);
+  const ScoreAnswer coarse = Score(ExampleServer(), request);
   ASSERT_TRUE(coarse.status.ok()) << coarse.status.error_message();
   EXPECT_EQ(FloatsOf(coarse.response.energies()),
             FloatsOf(exact.response.energies()));
@@ -403,7 +383,7 @@ TEST(Precision, BFloat16IsServedUnderEveryInstructionSet) {
   }
   v1::ScoreRequest request = ScoreOf("quadratic_bf16", {1, 16}, x);
   request.set_want_gradients(true);
-  const ScoreAnswer here = Score(Server(), request);
+  const ScoreAnswer here = Score(ExampleServer(), request);
   for (const std::string isa : {"x86-64", "x86-64-v3"}) {
     ServerProcess::Options options;
     options.models = BASIN_SOURCE_DIR "/tests/data/models";
