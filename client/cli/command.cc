@@ -223,6 +223,14 @@ absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
   return all;
 }
 
+absl::Status WriteStateGrid(const std::string& path, const Array& states,
+                            const v1::Model& model) {
+  const bool box = model.has_domain();
+  return WritePngGrid(path, states,
+                      box ? static_cast<float>(model.domain().lower()) : 0.0F,
+                      box ? static_cast<float>(model.domain().upper()) : 1.0F);
+}
+
 std::string HumanNumber(double value) {
   if (value >= 1e9) return absl::StrFormat("%.2fG", value / 1e9);
   if (value >= 1e6) return absl::StrFormat("%.2fM", value / 1e6);

@@ -63,6 +63,11 @@ std::string InOptions(const std::string& message);
 absl::StatusOr<v1::Tensor> ReadInputs(const std::string& path,
                                       const v1::Model& model);
 
+// Writes states [n, ...] of a model as a grid of images, from the lower end of
+// its box, black, to the upper one; 0 to 1 without a box.
+absl::Status WriteStateGrid(const std::string& path, const Array& states,
+                            const v1::Model& model);
+
 // The channels of a model whose states are images, 1 or 3; InvalidArgument for
 // other models.
 absl::StatusOr<int> ImageChannels(const v1::Model& model);

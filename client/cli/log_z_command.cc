@@ -100,17 +100,6 @@ void PrintForConfig(const v1::ModelRef& ref, const v1::SampleRequest& request,
       log_z.value(), log_z.standard_error(), result.accepted.model_version());
 }
 
-absl::StatusOr<SampleResult> RunWithBar(Client& client, const Session& session,
-                                        const v1::SampleRequest& request) {
-  ProgressBar bar("steps");
-  auto result = client.Sample(
-      request,
-      [&](const v1::SampleEvent& event) { ShowSampleEvent(event, bar); },
-      session.call_options());
-  bar.Finish();
-  return result;
-}
-
 // The same path from its end back.
 absl::StatusOr<SampleResult> RunReverse(Client& client, const Session& session,
                                         const v1::Model& model,
@@ -122,7 +111,7 @@ absl::StatusOr<SampleResult> RunReverse(Client& client, const Session& session,
   annealing.set_direction(v1::SampleRequest::Annealing::REVERSE);
   annealing.set_weights(v1::SampleRequest::Annealing::IMPORTANCE);
   annealing.clear_islands();
-  return RunWithBar(client, session, request);
+  return SampleWithBar(client, request, session.call_options());
 }
 
 absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
@@ -144,7 +133,7 @@ absl::Status RunLogZ(const Session& session, const LogZArguments& args) {
     }
     reverse = *std::move(run);
   }
-  const auto result = RunWithBar(*client, session, *request);
+  const auto result = SampleWithBar(*client, *request, session.call_options());
   if (!result.ok()) return result.status();
   absl::PrintF("%s", SummaryText(*result));
   PrintForConfig(*ref, *request, *result);

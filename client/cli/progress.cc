@@ -61,6 +61,9 @@ void ProgressBar::Finish() {
   drawn_ = false;
 }
 
+namespace {
+
+// If it is one of progress.
 void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar) {
   if (!event.has_progress()) return;
   const v1::SampleEvent::Progress& progress = event.progress();
@@ -78,6 +81,20 @@ void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar) {
     absl::StrAppendFormat(&note, "  ESS %.0f", progress.ess());
   }
   bar.Update(progress.chain_steps_done(), progress.chain_steps_total(), note);
+}
+
+}  // namespace
+
+absl::StatusOr<SampleResult> SampleWithBar(Client& client,
+                                           const v1::SampleRequest& request,
+                                           const CallOptions& options) {
+  ProgressBar bar("steps");
+  auto result = client.Sample(
+      request,
+      [&](const v1::SampleEvent& event) { ShowSampleEvent(event, bar); },
+      options);
+  bar.Finish();
+  return result;
 }
 
 }  // namespace basin::client

@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <string>
 
+#include <absl/status/statusor.h>
 #include <absl/time/time.h>
+
+#include "client/client.h"
 
 #include "basin/v1/sampler.pb.h"
 
@@ -30,8 +33,10 @@ class ProgressBar {
   bool drawn_ = false;
 };
 
-// Shows an event of a Sample call, if it is one of progress.
-void ShowSampleEvent(const v1::SampleEvent& event, ProgressBar& bar);
+// Samples, with a bar while it runs.
+absl::StatusOr<SampleResult> SampleWithBar(Client& client,
+                                           const v1::SampleRequest& request,
+                                           const CallOptions& options);
 
 }  // namespace basin::client
 

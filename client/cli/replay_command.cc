@@ -10,7 +10,6 @@
 
 #include "client/cli/command.h"
 #include "client/npy.h"
-#include "client/png_grid.h"
 
 namespace basin::client {
 namespace {
@@ -57,11 +56,7 @@ absl::Status Draw(const Session& session, const v1::ModelRef& model,
   if (absl::EndsWithIgnoreCase(arguments.path, ".png")) {
     const auto info = client->GetModel(model.name(), session.call_options());
     if (!info.ok()) return info.status();
-    const bool box = info->has_domain();
-    written =
-        WritePngGrid(arguments.path, *states,
-                     box ? static_cast<float>(info->domain().lower()) : 0.0F,
-                     box ? static_cast<float>(info->domain().upper()) : 1.0F);
+    written = WriteStateGrid(arguments.path, *states, *info);
   } else {
     written = WriteNpy(arguments.path, *states);
   }

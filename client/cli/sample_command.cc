@@ -21,7 +21,6 @@
 #include "client/cli/summary_text.h"
 #include "client/cli/transition_arguments.h"
 #include "client/npy.h"
-#include "client/png_grid.h"
 
 namespace basin::client {
 namespace {
@@ -123,11 +122,7 @@ absl::Status WriteStates(const SampleArguments& args, const v1::Model& model,
     return absl::UnavailableError("the server sent no states: ended too early");
   }
   if (absl::EndsWithIgnoreCase(args.out, ".png")) {
-    const bool box = model.has_domain();
-    return WritePngGrid(
-        args.out, LastStates(result.states),
-        box ? static_cast<float>(model.domain().lower()) : 0.0F,
-        box ? static_cast<float>(model.domain().upper()) : 1.0F);
+    return WriteStateGrid(args.out, LastStates(result.states), model);
   }
   return WriteNpy(args.out, args.keep_every > 0 ? result.states
                                                 : LastStates(result.states));
@@ -212,12 +207,7 @@ absl::Status RunSample(const Session& session, SampleArguments args) {
                            ? MakeRequest(*ref, *model, args)
                            : MakeResumed(*model, resumed.token, args);
   if (!request.ok()) return request.status();
-  ProgressBar bar("steps");
-  const auto result = client->Sample(
-      *request,
-      [&](const v1::SampleEvent& event) { ShowSampleEvent(event, bar); },
-      session.call_options());
-  bar.Finish();
+  const auto result = SampleWithBar(*client, *request, session.call_options());
   if (!result.ok()) return result.status();
   absl::PrintF("%s", SummaryText(*result));
   PrintWarnings(result->summary);
